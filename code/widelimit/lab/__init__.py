@@ -1,0 +1,1 @@
+"""What networks do at finite width. Nothing here knows a theory."""

@@ -1,0 +1,1 @@
+"""What the papers predict. Deterministic: no network is ever sampled here."""
