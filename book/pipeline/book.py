@@ -1,0 +1,70 @@
+"""Where things are: the book's root, its chapters, and the one place that names its repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+PLACEHOLDER_OWNER = "OWNER"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter: the text people edit and the notebook generated from it."""
+
+    text: Path
+
+    @property
+    def slug(self) -> str:
+        """``NN-slug``, the name both files share."""
+        return self.text.stem
+
+    @property
+    def notebook(self) -> Path:
+        """The generated notebook, beside the text."""
+        return self.text.with_suffix(".ipynb")
+
+
+@dataclass(frozen=True)
+class Book:
+    """The repository at ``root``."""
+
+    root: Path
+
+    @property
+    def package(self) -> Path:
+        """The source of ``widelimit``."""
+        return self.root / "code" / "widelimit"
+
+    @property
+    def repository(self) -> str:
+        """The repository's URL, from ``_config.yml``: it is written nowhere else by hand."""
+        config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+        url = config.get("repository", {}).get("url", "")
+        if not url.startswith("https://") or url.endswith(("/", ".git")):
+            raise SystemExit(
+                f"_config.yml: repository.url is {url!r}; write it as https://github.com/NAME/NAME"
+            )
+        return url
+
+    @property
+    def branch(self) -> str:
+        """The branch that links lead to."""
+        config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+        return config["repository"].get("branch", "main")
+
+    @property
+    def has_placeholder_repository(self) -> bool:
+        """Whether nobody has yet said where the book is published."""
+        return f"/{PLACEHOLDER_OWNER}/" in self.repository
+
+    def chapters(self, number: str = "") -> list[Chapter]:
+        """The chapters whose name starts with ``number``, in order; all of them by default."""
+        found = [Chapter(p) for p in sorted((self.root / "chapters").glob("[0-9][0-9]-*.md"))]
+        chosen = [chapter for chapter in found if chapter.slug.startswith(number)]
+        if number and not chosen:
+            known = ", ".join(chapter.slug for chapter in found) or "none"
+            raise SystemExit(f"no chapter starts with {number!r}; there are: {known}")
+        return chosen

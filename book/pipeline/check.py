@@ -1,0 +1,158 @@
+"""Everything that must be true of a chapter's stored pair, read without running anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nbformat import NotebookNode
+
+from pipeline import digest, notebook, outputs, setup_cell
+from pipeline.book import Book, Chapter
+
+MAX_NOTEBOOK_BYTES = 2_000_000
+# Tags and comments by which nbval or the builder would pass over a cell's output.
+_EXCUSES = re.compile(
+    r"(nbval|pytestraises|skip.execution|raises.exception|remove.output|skip_?cell)", re.IGNORECASE
+)
+
+_GATED = "around code cells use {solution-start} ... {solution-end}"
+
+
+def problems(book: Book, chapter: Chapter) -> list[str]:
+    """What is wrong with a chapter, each problem naming the cell and the remedy."""
+    if not chapter.notebook.is_file():
+        return [f"{chapter.slug}: has no notebook; run 'make execute'"]
+    stored = notebook.read(chapter.notebook)
+    found = [
+        *_files(chapter, stored),
+        *_setup(book, chapter),
+        *_pair(chapter, stored),
+        *_freshness(book, chapter, stored),
+        *(p for i, cell in enumerate(stored.cells) for p in _cell(f"cell {i}", cell)),
+        *_claims(stored),
+    ]
+    return [f"{chapter.slug}: {problem}" for problem in found]
+
+
+def _files(chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
+    raw = chapter.notebook.read_text(encoding="utf-8")
+    if len(raw.encode()) > MAX_NOTEBOOK_BYTES:
+        size = len(raw.encode())
+        yield f"the notebook has {size} bytes, over {MAX_NOTEBOOK_BYTES}; make its figures lighter"
+    if raw != notebook.dumps(stored):
+        yield "the notebook is not written as the pipeline writes it; run 'make sync'"
+    expected = {*notebook.KERNEL, "widelimit"}
+    own = {key: stored.metadata.get(key) for key in notebook.KERNEL}
+    if set(stored.metadata) != expected or own != notebook.KERNEL:
+        yield f"the notebook's metadata hold {sorted(stored.metadata)}; run 'make sync'"
+
+
+def _setup(book: Book, chapter: Chapter) -> Iterator[str]:
+    text = chapter.text.read_text(encoding="utf-8")
+    try:
+        updated = setup_cell.write_into(text, book.repository, chapter.text.name)
+    except SystemExit as error:
+        yield str(error)
+        return
+    if updated != text:
+        yield "the set-up cell differs from the book's; run 'make sync'"
+    first = next(iter(notebook.code_cells(notebook.from_text(chapter))))
+    if "setup" not in first.metadata.get("tags", []):
+        yield "the set-up cell is not the first code cell; move it up"
+
+
+def _pair(chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
+    fresh = notebook.from_text(chapter)
+    if len(fresh.cells) != len(stored.cells):
+        yield (
+            f"the text has {len(fresh.cells)} cells and the notebook {len(stored.cells)}; "
+            "edit the text, then run 'make sync'"
+        )
+    for i, (new, old) in enumerate(zip(fresh.cells, stored.cells, strict=False)):
+        same = all(new[k] == old.get(k) for k in ("id", "cell_type", "source", "metadata"))
+        if not same:
+            yield f"cell {i} of the notebook is not the text's; edit the text, run 'make sync'"
+
+
+def _freshness(book: Book, chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
+    fresh = notebook.sources(notebook.from_text(chapter))
+    current = digest.of_chapter(book, chapter, fresh)
+    recorded = (stored.metadata.get("widelimit") or {}).get("digest")
+    if recorded is None:
+        yield "its code changed since it was run; run 'make execute'"
+    elif recorded["code"] != current["code"]:
+        yield "its outputs are stale: its code or the package's changed; run 'make execute'"
+    elif recorded["text"] != current["text"]:
+        yield "its text changed since the notebook was written; run 'make sync'"
+    counts = [cell.execution_count for cell in notebook.code_cells(stored)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"its cells were not run once each in order: {counts}; run 'make execute FORCE=1'"
+
+
+def _cell(name: str, cell: NotebookNode) -> Iterator[str]:
+    if cell.cell_type == "markdown":
+        yield from (f"{name} {problem}" for problem in _images(cell.source))
+        yield from (f"{name} {problem}" for problem in _fences(cell.source))
+        return
+    if cell.cell_type != "code":
+        yield f"{name} is a {cell.cell_type} cell; a chapter has text and code"
+        return
+    tags = cell.metadata.get("tags", [])
+    excuse = next(filter(_EXCUSES.search, [*tags, *re.findall(r"#.*", cell.source)]), None)
+    if excuse:
+        yield f"{name} is excused from the tests by {excuse!r}; take it out"
+    if cell.source.rstrip().endswith(";"):
+        yield f"{name} ends in ';', which nbval does not honour; assign the value instead"
+    if "setup" in tags and cell.outputs:
+        yield f"{name}, the set-up cell, has an output; it must be silent"
+    yield from (f"{name} {problem}" for problem in outputs.problems(cell))
+
+
+def _images(source: str) -> Iterator[str]:
+    """Images in a text cell that say nothing to who cannot see them."""
+    for alt, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", source):
+        if not alt.strip():
+            yield f"has an image without alt text, {path!r}; write it between the brackets"
+    for tag in re.findall(r"<img\b[^>]*>", source, re.IGNORECASE):
+        if not re.search(r"\balt\s*=\s*(\"[^\"]*\S[^\"]*\"|'[^']*\S[^']*')", tag):
+            yield f'has {tag[:60]!r} without alt text; add alt="..."'
+    directive = r"^(?P<fence>```+|:::+)\{(?:figure|image)\}\s*(?P<path>\S*)(?P<body>.*?)^(?P=fence)"
+    for found in re.finditer(directive, source, re.MULTILINE | re.DOTALL):
+        if not re.search(r"^\s*:?alt:\s*\S", found["body"], re.MULTILINE):
+            yield f"has an image without alt text, {found['path']!r}; add an ':alt:' line"
+
+
+def _fences(source: str) -> Iterator[str]:
+    """Blocks left open. A code cell inside a block cuts it in two, and no builder says so."""
+    if re.search(r"^`{3,}\{code-cell\}", source, re.MULTILINE):
+        yield "holds a code cell as mere text; close the ``` block before it"
+    opened: list[str] = []
+    for fence, rest in re.findall(r"^(:{3,}|`{3,})(.*)$", source, re.MULTILINE):
+        if not rest.strip() and opened and fence.startswith(opened[-1]):
+            opened.pop()
+        elif not rest.strip() and fence.startswith(":"):
+            yield f"closes a block with {fence!r} that is not open in it; {_GATED}"
+        elif not (opened and opened[-1].startswith("`")):  # code is shown as it stands
+            opened.append(fence)
+    if opened:
+        yield f"leaves a block open that began with {opened[-1]!r}; {_GATED}"
+
+
+def _claims(stored: NotebookNode) -> Iterator[str]:
+    ids = [claim["id"] for claim in claims(stored)]
+    for repeated in sorted({i for i in ids if ids.count(i) > 1}):
+        yield f"claim {repeated!r} is shown {ids.count(repeated)} times; an id is used once"
+    for claim in claims(stored):
+        if not claim["as_expected"]:
+            yield (
+                f"claim {claim['id']!r}: {claim['verdict']}, {claim['comment']}; correct what is "
+                "wrong, or state the disagreement in the claim and discuss it"
+            )
+
+
+def claims(stored: NotebookNode) -> list[dict]:
+    """The claims a notebook shows, in order, as the ledger wrote them into its metadata."""
+    shown = [output for cell in notebook.code_cells(stored) for output in cell.outputs]
+    ours = [output.get("metadata", {}).get("widelimit", {}) for output in shown]
+    return [about["claim"] for about in ours if "claim" in about]

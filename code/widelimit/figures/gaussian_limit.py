@@ -1,0 +1,372 @@
+"""How fast the Gaussian limit is reached: what Neal's text implies and does not plot.
+
+Each ``measure`` function sets theory beside measurement; the chapter's claims and its figures read
+the same data. Measurements come as replicates along the first axis, each from its own key.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure as Canvas
+
+from widelimit import activations
+from widelimit.architectures import ShallowPrior
+from widelimit.figures import style
+from widelimit.figures.registry import Figure
+from widelimit.figures.replicates import draw_points, replicate
+from widelimit.lab import mixtures
+from widelimit.lab import posterior as lab_posterior
+from widelimit.lab import shallow as lab
+from widelimit.theory import regression
+from widelimit.theory import shallow as theory
+
+TANH = ShallowPrior(activations.get("tanh"))
+X = np.array([1.0])
+
+
+def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """Distance of f(x) − b from its Gaussian limit against the width, tanh units, x = 1.
+
+    Args:
+      key: a random key.
+      scale: sets the number of networks a replicate.
+
+    Returns:
+      ``widths``: ``[n]``; ``kurtosis``, ``kolmogorov``, ``mmd``: measured by conditioning on the
+      hidden units, ``[20, n]``; the same names with ``_theory``: exact at finite width, ``[n]``;
+      ``sampled_widths``, ``sampled_kurtosis``: from sampled outputs alone, ``[20, 3]``.
+    """
+    draws = {"chapter": 4_000, "paper": 200_000}[scale]
+    widths, sampled_widths = np.array([8, 16, 32, 64, 128, 256]), np.array([1, 2, 4])
+    measures = {
+        "kurtosis": mixtures.excess_kurtosis,
+        "kolmogorov": mixtures.kolmogorov_distance,
+        "mmd": mixtures.mmd,
+    }
+
+    def conditioned(key):
+        rows = []
+        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
+            variances = lab.conditional_covariance(TANH, one, draws, int(width), X[None])[:, 0, 0]
+            rows.append([float(measure(variances)) for measure in measures.values()])
+        return np.array(rows).T
+
+    def sampled(key):
+        keys = jax.random.split(key, len(sampled_widths))
+        f = [
+            np.asarray(lab.outputs(TANH, one, 10 * draws, int(width), X[None]), float).ravel()
+            for width, one in zip(sampled_widths, keys, strict=True)
+        ]
+        return np.array([np.mean(g**4) / np.mean(g**2) ** 2 - 3 for g in f])
+
+    key_conditioned, key_sampled = jax.random.split(key)
+    measured = replicate(key_conditioned, conditioned, "distance from the Gaussian")
+    data = {"widths": widths, "sampled_widths": sampled_widths}
+    data["sampled_kurtosis"] = replicate(key_sampled, sampled, "sampled kurtosis")
+    exact = (theory.excess_kurtosis, theory.kolmogorov_distance, theory.mmd)
+    for index, (name, formula) in enumerate(zip(measures, exact, strict=True)):
+        data[name] = measured[:, index]
+        data[f"{name}_theory"] = np.array([float(formula(TANH, X, int(w))) for w in widths])
+    return data
+
+
+def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
+    """Three panels of :func:`convergence`, each with the rival slope −½."""
+    figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.2))
+    titles = {"kurtosis": "excess kurtosis", "kolmogorov": "Kolmogorov distance", "mmd": "MMD"}
+    widths = data["widths"]
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        exact = data[f"{name}_theory"]
+        axis.loglog(widths, exact, color=style.THEORY, label="exact at width H")
+        draw_points(axis, widths, data[name], "measured")
+        rival = exact[0] * (widths / widths[0]) ** -0.5
+        axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope −½")
+        axis.set(title=title, xlabel="hidden units H")
+    small = data["sampled_widths"]
+    axes[0].loglog(small, data["kurtosis_theory"][0] * widths[0] / small, color=style.THEORY)
+    draw_points(axes[0], small, data["sampled_kurtosis"], "from outputs alone", marker="s")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def two_outputs(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """Covariance of the squares of two outputs that share their hidden units.
+
+    Args:
+      key: a random key.
+      scale: sets the number of networks a replicate.
+
+    Returns:
+      ``widths``: ``[n]``; ``covariance``: of f₁² and f₂², sampled, ``[20, n]``;
+      ``covariance_theory``: ``[n]``; ``correlation``: of f₁ and f₂ themselves, ``[20, n]``.
+    """
+    draws = {"chapter": 60_000, "paper": 2_000_000}[scale]
+    widths = np.array([1, 2, 4, 8])
+
+    def sampled(key):
+        rows = []
+        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
+            f = np.asarray(lab.outputs(TANH, one, draws, int(width), X[None], outputs=2), float)
+            rows.append([np.cov(f[:, 0, 0] ** 2, f[:, 1, 0] ** 2)[0, 1], np.corrcoef(f[..., 0].T)[0, 1]])
+        return np.array(rows).T
+
+    measured = replicate(key, sampled, "two outputs")
+    variance = float(theory.kernel(TANH, X[None], X[None])[0, 0])
+    exact = [variance**2 / 3 * float(theory.excess_kurtosis(TANH, X, int(w))) for w in widths]
+    return {
+        "widths": widths,
+        "covariance": measured[:, 0],
+        "correlation": measured[:, 1],
+        "covariance_theory": np.array(exact),
+    }
+
+
+SEPARATIONS = np.logspace(-3, 1, 9)
+PRIORS = {
+    "step": ShallowPrior(activations.get("sign"), 1.0, 1.0),
+    "tanh_5": ShallowPrior(activations.get("tanh"), 5.0, 5.0),
+    "tanh_20": ShallowPrior(activations.get("tanh"), 20.0, 20.0),
+}
+
+
+def increments(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """Mean squared increment E(f(δ) − f(0))² against δ: step units, and tanh units at two scales.
+
+    Args:
+      key: a random key.
+      scale: sets the number of hidden units a replicate.
+
+    Returns:
+      ``separations``: ``[9]``; ``step``, ``tanh_5``, ``tanh_20`` (σ_u = σ_a = 5 and 20):
+      ``[20, 9]``; the same names with ``_theory``: ``[9]``.
+    """
+    # A step unit rarely moves at small separations, so it takes more of them.
+    draws = {"chapter": 400, "paper": 10_000}[scale]
+    data = {"separations": SEPARATIONS}
+    origin = jnp.zeros(1)
+    for (name, prior), one in zip(PRIORS.items(), jax.random.split(key, 3), strict=True):
+        measure = lambda k, p=prior: lab.squared_increments(  # noqa: E731
+            p, k, draws * (10 if p is PRIORS["step"] else 1), 100, origin, SEPARATIONS[:, None]
+        )
+        data[name] = replicate(one, measure, f"increments, {name}")
+        data[f"{name}_theory"] = np.array(
+            [float(theory.increment(prior, origin[None], jnp.array([d]))[0]) for d in SEPARATIONS]
+        )
+    return data
+
+
+def draw_increments(data: dict[str, np.ndarray]) -> Canvas:
+    """The three laws of :func:`increments` with guides of slope 1 and 2."""
+    figure, axis = plt.subplots(figsize=(6.4, 4.0))
+    x = data["separations"]
+    labels = {"step": "step units", "tanh_20": "tanh, σᵤ = 20", "tanh_5": "tanh, σᵤ = 5"}
+    for index, ((name, label), marker) in enumerate(zip(labels.items(), "s^o", strict=True)):
+        axis.loglog(x, data[f"{name}_theory"], color=style.THEORY, lw=1.4)
+        draw_points(axis, x, data[name], label, marker, style.KINDS[index])
+    low = np.array([1e-3, 3e-2])
+    for name, slope, shift in (("step", 1, 2.5), ("tanh_5", 2, 0.35)):
+        guide = shift * data[f"{name}_theory"][0] * (low / low[0]) ** slope
+        axis.loglog(low, guide, ":", color=style.GUIDE)
+        axis.annotate(f"slope {slope}", (low[1], guide[1]), color=style.GUIDE, fontsize=10)
+    axis.set(xlabel="separation δ", ylabel="E (f(δ) − f(0))²")
+    axis.legend()
+    return figure
+
+
+STABLE_INDICES = (0.8, 1.0, 1.5)
+
+
+def stable_scaling(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """Growth of the sum Σ v_j h_j with the width, v_j α-stable of unit scale, tanh units.
+
+    Args:
+      key: a random key.
+      scale: sets the number of networks a replicate.
+
+    Returns:
+      ``widths``: ``[n]``; ``median_A``: median of \\|Σ v_j h_j\\|, ``[20, n]`` for each index A.
+    """
+    draws = {"chapter": 1_500, "paper": 40_000}[scale]
+    widths = np.array([16, 64, 256])
+    data = {"widths": widths}
+    for alpha, one in zip(STABLE_INDICES, jax.random.split(key, 3), strict=True):
+
+        def medians(key, alpha=alpha):
+            keys = jax.random.split(key, len(widths))
+            sums = [
+                lab.outputs(TANH, k, draws, int(w), X[None], alpha=alpha, exponent=0.0)
+                for w, k in zip(widths, keys, strict=True)
+            ]
+            return np.array([float(jnp.median(jnp.abs(s))) for s in sums])
+
+        data[f"median_{alpha}"] = replicate(one, medians, f"stable sums, α = {alpha}")
+    return data
+
+
+def draw_stable_scaling(data: dict[str, np.ndarray]) -> Canvas:
+    """Medians of :func:`stable_scaling` with the slopes 1/α, and the Gaussian's ½."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    widths = data["widths"]
+    for alpha, marker in zip(STABLE_INDICES, "os^", strict=True):
+        median = data[f"median_{alpha}"]
+        line = median.mean(0)[0] * (widths / widths[0]) ** (1 / alpha)
+        axis.loglog(widths, line, color=style.THEORY)
+        draw_points(axis, widths, median, f"α = {alpha}", marker)
+    rival = data["median_1.5"].mean(0)[0] * (widths / widths[0]) ** 0.5
+    axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope ½, from α = 1.5")
+    axis.set(xlabel="hidden units H", ylabel="median of |Σ vⱼhⱼ|")
+    axis.legend()
+    return figure
+
+
+DATA_X = np.array([-1.0, -0.35, 0.3, 0.9])
+DATA_Y = np.array([-0.6, -0.9, 0.5, 1.0])
+NOISE_VAR = 0.04
+REGRESSION = ShallowPrior(activations.get("tanh"), 3.0, 3.0)
+
+
+def posterior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """Posterior of a network of four hidden units beside that of its Gaussian limit.
+
+    Args:
+      key: a random key.
+      scale: sets the number of hidden layers drawn.
+
+    Returns:
+      ``x``: ``[60]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
+      the Gaussian process; ``effective_fraction``: of the sample, one number.
+    """
+    draws = {"chapter": 10_000, "paper": 1_000_000}[scale]
+    x = np.linspace(-2, 2, 60)
+    finite = lab_posterior.sample_posterior(
+        REGRESSION, key, draws, 4, DATA_X[:, None], DATA_Y, x[:, None], NOISE_VAR
+    )
+    limit = _limit(x)
+    return {
+        "x": x,
+        "mean": np.asarray(finite.mean),
+        "std": np.asarray(finite.std),
+        "mean_limit": np.asarray(limit.mean),
+        "std_limit": np.sqrt(np.diagonal(limit.covariance)),
+        "effective_fraction": np.asarray(finite.effective_fraction),
+    }
+
+
+def _limit(x):
+    train, test = jnp.asarray(DATA_X)[:, None], jnp.asarray(x)[:, None]
+    return regression.condition(
+        theory.kernel(REGRESSION, train, train),
+        theory.kernel(REGRESSION, train, test),
+        theory.kernel(REGRESSION, test, test),
+        jnp.asarray(DATA_Y),
+        NOISE_VAR,
+    )
+
+
+def draw_posterior(data: dict[str, np.ndarray]) -> Canvas:
+    """Means and two-standard-deviation bands of :func:`posterior`."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.2), sharey=True)
+    x = data["x"]
+    panels = (
+        ("", "finite network, H = 4 (sampled)", style.EXPERIMENT),
+        ("_limit", "Gaussian process, H → ∞ (exact)", style.THEORY),
+    )
+    for axis, (suffix, title, color) in zip(axes, panels, strict=True):
+        mean, std = data[f"mean{suffix}"], data[f"std{suffix}"]
+        axis.fill_between(x, mean - 2 * std, mean + 2 * std, color=color, alpha=0.18, lw=0)
+        axis.plot(x, mean, color=color)
+        axis.plot(DATA_X, DATA_Y, "k+", ms=9, mew=2)
+        axis.set(title=title, xlabel="x")
+    axes[0].plot(x, data["mean_limit"], color=style.THEORY, lw=1, ls="--")
+    axes[0].set_ylabel("f(x)")
+    return figure
+
+
+def learning_shift(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+    """What the data teach the hidden units of a Bayesian network, against its width.
+
+    Args:
+      key: a random key.
+      scale: sets the number of hidden layers a replicate.
+
+    Returns:
+      ``widths``: ``[n]``; ``shift``: prior minus posterior mean of the network's own kernel
+      between the second and the third input, ``[20, n]``; ``spread``: the prior standard deviation of
+      that kernel entry from network to network, ``[20, n]``.
+    """
+    draws = {"chapter": 5_000, "paper": 100_000}[scale]
+    widths = np.array([32, 64, 128, 256])
+
+    def measure(key):
+        rows = []
+        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
+            sample = lab_posterior.sample_posterior(
+                REGRESSION, one, draws, int(width), DATA_X[:, None], DATA_Y, X[None], NOISE_VAR
+            )
+            entry = np.asarray(sample.covariances[:, 1, 2], float)
+            weights = np.asarray(sample.weights, float)
+            rows.append([entry.mean() - weights @ entry, entry.std(ddof=1)])
+        return np.array(rows).T
+
+    measured = replicate(key, measure, "what hidden units learn")
+    return {"widths": widths, "shift": measured[:, 0], "spread": measured[:, 1]}
+
+
+def draw_learning_shift(data: dict[str, np.ndarray]) -> Canvas:
+    """The shift and the spread of :func:`learning_shift`, with guides of slope −1 and −½."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.4))
+    widths = data["widths"]
+    draw_points(axis, widths, data["shift"], "moved by the data")
+    draw_points(axis, widths, data["spread"], "varies from network to network", "s", style.KINDS[1])
+    for name, slope in (("shift", -1.0), ("spread", -0.5)):
+        line = data[name].mean(0)[0] * (widths / widths[0]) ** slope
+        axis.loglog(widths, line, color=style.THEORY)
+    axis.set(xlabel="hidden units H", ylabel="change of a kernel entry")
+    axis.legend()
+    return figure
+
+
+def _figure(name, title, compute, draw, seconds):
+    return Figure(name, "neal1996", "ours", "01-neal", title, compute, draw, seconds)
+
+
+FIGURES = (
+    _figure(
+        "neal1996-convergence",
+        "Kurtosis, Kolmogorov distance and MMD against the width",
+        convergence,
+        draw_convergence,
+        {"chapter": 8, "paper": 200},
+    ),
+    _figure(
+        "neal1996-increments",
+        "Squared increments: step units are Brownian, tanh units smooth",
+        increments,
+        draw_increments,
+        {"chapter": 5, "paper": 100},
+    ),
+    _figure(
+        "neal1996-stable-scaling",
+        "Sums of heavy-tailed weights grow as H^(1/α)",
+        stable_scaling,
+        draw_stable_scaling,
+        {"chapter": 5, "paper": 60},
+    ),
+    _figure(
+        "neal1996-posterior",
+        "Posterior of a finite Bayesian network and of its Gaussian limit",
+        posterior,
+        draw_posterior,
+        {"chapter": 3, "paper": 60},
+    ),
+    _figure(
+        "neal1996-learning-shift",
+        "How far the data move the hidden units, against the width",
+        learning_shift,
+        draw_learning_shift,
+        {"chapter": 6, "paper": 120},
+    ),
+)

@@ -1,0 +1,76 @@
+"""One readable row for a claim, in HTML and in plain text.
+
+Measured digits are marked in both (a ``wl-measured`` span, ‹guillemets›), so that a test can
+compare everything else to the letter. Styles are inline: Colab and GitHub load no style sheet.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+_MARK = {"holds": "✓", "holds with a caveat": "✓", "does not hold": "✗"}
+_COLOR = {"holds": "#0a7d5a", "holds with a caveat": "#b06f00", "does not hold": "#c0392b"}
+
+
+def format_number(value: float) -> str:
+    """A predicted number with six significant digits, and a true minus sign."""
+    return f"{value:.6g}".replace("-", "−")
+
+
+def format_measured(value: float, stderr: float) -> str:
+    """``value ± error``, the error with two significant digits and the value to match."""
+    if stderr == 0:
+        return f"{format_number(value)} ± 0"
+    scale = max(abs(value), stderr)
+    if not 1e-4 <= scale < 1e6:
+        power = math.floor(math.log10(scale))
+        inner = format_measured(value / 10**power, stderr / 10**power)
+        return f"({inner}) × 10^{power}".replace("^-", "^−")
+    decimals = max(0, 1 - math.floor(math.log10(stderr)))
+    return f"{value:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
+
+
+def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
+    """The labelled parts of a row; ``mark`` encloses whatever was measured."""
+    before, after = mark
+    rival = row["rival"]
+    rejected = "rejected" if rival["rejected"] else "not rejected"
+    return [
+        ("predicted", format_number(row["predicted"])),
+        ("measured", f"{before}{format_measured(row['measured'], row['stderr'])}{after}"),
+        ("tolerance", f"± {before}{row['tolerance']:.2g}{after} ({row['tolerance_reason']})"),
+        ("rival", f"{format_number(rival['value'])} ({rival['name']}): {rejected}"),
+    ]
+
+
+def to_text(row: dict) -> str:
+    """The row as plain text, one part a line."""
+    verdict = f"{_MARK[row['verdict']]} {row['verdict']}"
+    comment = f" ({row['comment']})" if row["comment"] else ""
+    lines = [f"Claim {row['id']}: {row['statement']} [{row['source']}]"]
+    lines += [f"  {label}: {text}" for label, text in _fields(row, ("‹", "›"))]
+    return "\n".join([*lines, f"  verdict: {verdict}{comment}"])
+
+
+def to_html(row: dict) -> str:
+    """The row as an HTML block that folds into one column on a narrow screen."""
+    color = _COLOR[row["verdict"]]
+    # The marks pass through escaping as control characters, then become the span.
+    parts = "".join(
+        f'<div style="min-width:9em"><span style="opacity:.75">{label}</span><br>'
+        + escape(text).replace("\x02", '<span class="wl-measured">').replace("\x03", "</span>")
+        + "</div>"
+        for label, text in _fields(row, ("\x02", "\x03"))
+    )
+    comment = f" — {escape(row['comment'])}" if row["comment"] else ""
+    return (
+        f'<div class="wl-claim" style="border-left:4px solid {color};padding:.4em .9em;'
+        'margin:.6em 0;line-height:1.4;text-align:left;overflow-wrap:anywhere">'
+        f"<div><strong>{escape(row['statement'])}</strong> "
+        f'<span style="opacity:.75">({escape(row["source"])}; {escape(row["id"])})</span></div>'
+        '<div style="display:flex;flex-wrap:wrap;gap:.3em 1.6em;font-size:.92em;margin:.3em 0">'
+        f"{parts}</div>"
+        f'<div><strong style="color:{color}">{_MARK[row["verdict"]]} {row["verdict"]}</strong>'
+        f"{comment}</div></div>"
+    )
