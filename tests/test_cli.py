@@ -10,9 +10,10 @@ import time
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure as Drawing
+
 import widelimit
 import widelimit.figures
-from matplotlib.figure import Figure as Drawing
 from widelimit import cli, progress
 from widelimit.figures import registry
 from widelimit.figures.registry import Figure

@@ -5,7 +5,7 @@ nothing, and is differentiable. The determinant D = q1·q2 − c² is where accu
 angles are written atan2(√D, c), which keeps all its digits at correlations ±1, where
 arccos(c/√(q1·q2)) loses half of them.
 
-Errors, unless stated: below 1e-14·√(E[φ(u)²]·E[φ(v)²]) in float64 and 1e-5 of it in float32,
+Errors, unless stated: below 1e-13·√(E[φ(u)²]·E[φ(v)²]) in float64 and 1e-5 of it in float32,
 beyond what rounding the inputs themselves does to the result.
 
 Source: Cho & Saul 2009 for the step and ReLU (arc-cosine kernels of order 0 and 1); Williams 1997

@@ -1,4 +1,4 @@
-"""What every chapter calls once: precision, figure style, seed and scale; and figures with words."""
+"""What every chapter calls once: precision, figure style, seed, scale; and figures with words."""
 
 from __future__ import annotations
 
@@ -95,7 +95,10 @@ def setup() -> Run:
     Raises:
       ValueError: a variable whose value is not one of those.
     """
-    seed, scale = os.environ.get("WIDELIMIT_SEED", "0"), os.environ.get("WIDELIMIT_SCALE", "chapter")
+    seed, scale = (
+        os.environ.get("WIDELIMIT_SEED", "0"),
+        os.environ.get("WIDELIMIT_SCALE", "chapter"),
+    )
     if not seed.isdigit():
         raise ValueError(f"WIDELIMIT_SEED is {seed!r}; set it to a whole number ≥ 0, or unset it")
     if scale not in SCALES:

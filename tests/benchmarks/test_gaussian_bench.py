@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
+
 from widelimit import activations
 from widelimit.theory import gaussian
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from pipeline import execute
 from pipeline.book import Book
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from pipeline import check, skeleton, sync
 from pipeline.__main__ import main
 from pipeline.book import Book

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from nbformat.v4 import new_output
+
 from pipeline import check, notebook
 
 GREETING, FIGURE, CLAIM = 3, 5, 6  # the cells of the small chapter

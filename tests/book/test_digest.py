@@ -1,6 +1,7 @@
 """The digest moves when an output could, and only then."""
 
 import pytest
+
 from pipeline import digest, notebook
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from nbval.plugin import get_sanitize_patterns
+
 from widelimit.ledger.claim import Claim
 from widelimit.ledger.estimate import Estimate
 

@@ -1,6 +1,7 @@
 """From text to notebook: what is kept, what is run again, and that equal means byte-equal."""
 
 import pytest
+
 from pipeline import check, execute, notebook, sync
 
 

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from pipeline import seeds
 from pipeline.seeds import Outcome
 

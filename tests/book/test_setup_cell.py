@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 import pytest
+
 from pipeline import setup_cell
 
 URL = "https://github.com/someone/some-book"

@@ -7,9 +7,10 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-import widelimit.figures
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Drawing
+
+import widelimit.figures
 from widelimit.figures import registry, style
 from widelimit.figures.registry import Figure
 

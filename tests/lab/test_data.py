@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.datasets
+
 from widelimit.lab import data
 
 IDX = data._IDX_FILES

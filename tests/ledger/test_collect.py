@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+
 from widelimit.ledger import Claim, Estimate, collect
 from widelimit.ledger.collect import KEYS
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from widelimit import activations
 from widelimit.theory import gaussian
 
@@ -14,8 +15,6 @@ CORRELATIONS = (-1.0, -0.99999, -0.5, 0.0, 0.3, 0.999999, 1.0)
 VARIANCES = (0.0, 1e-4, 1.0, 12.6, 100.0, 1e4)
 # The stated range of the quadrature, where it is not all variances to 1e4.
 LARGEST_VARIANCE = {"sin": 10.0, "cos": 10.0, "exp": 4.0}
-# Closed forms in which a variance stands in an exponent.
-EXPONENTIAL = ("sin", "cos", "exp")
 PAIRS = 64
 GENERIC = (leaky := activations.leaky_relu(0.3), activations.monomial(5), activations.hermite(7))
 ALL = [activations.get(name) for name in activations.names()] + list(GENERIC)
@@ -67,7 +66,7 @@ def test_closed_form_is_quadrature(phi):
             np.abs(exact) if any(phi.jumps) and closed is not phi.dual else size(closed, *arguments)
         )
         error = np.abs(exact[~infinite] - approximate[~infinite])
-        assert (error <= 1e-12 * unit[~infinite]).all()
+        assert (error <= 1e-13 * unit[~infinite]).all()
 
 
 @every
@@ -218,7 +217,9 @@ def test_closed_form_at_large_variance_neither_overflows_nor_cancels(name):
     q = jnp.asarray(1e4)
     for sign in (1, -1):
         parity = sign if name == "sin" else 1
-        np.testing.assert_allclose(activations.get(name).dual(q, q, sign * q), 0.5 * parity)
+        np.testing.assert_allclose(
+            activations.get(name).dual(q, q, sign * q), 0.5 * parity, rtol=2e-11
+        )
     small = 1e-9
     sine = activations.get("sin").dual(*(jnp.asarray(x) for x in (1.0, 1.0, small)))
     np.testing.assert_allclose(sine, small * np.exp(-1), rtol=1e-14)

@@ -1,11 +1,15 @@
 """The Gaussian integral against routes that share nothing with it, and at its edges."""
 
+from functools import partial
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
+
 from widelimit.activations import Activation, get, leaky_relu
 from widelimit.theory import gaussian
 
@@ -52,8 +56,7 @@ def test_expectation_of_tanh_squared_at_every_scale(variance):
     cuts = [0, *(c for c in (0.5, 2, 6, 20) if c < deviation), deviation, 5 * deviation]
     cuts.append(38 * deviation)
     reference = sum(
-        quad(integrand, a, b, epsabs=0, epsrel=1e-13, limit=400)[0]
-        for a, b in zip(cuts, cuts[1:], strict=False)
+        quad(integrand, a, b, epsabs=0, epsrel=1e-13, limit=400)[0] for a, b in pairwise(cuts)
     )
     value = gaussian.expectation(lambda u: jnp.tanh(u) ** 2, variance)
     np.testing.assert_allclose(value, reference, rtol=1e-13)
@@ -111,8 +114,9 @@ def test_hermite_coefficients_of_a_hermite_polynomial():
 def test_hermite_coefficients_differentiate():
     h = 1e-5
     for phi in (TANH, RAMP):
-        derivative = jax.jacfwd(lambda q: gaussian.hermite_coefficients(phi, q, 6))(1.5)
-        up, down = (gaussian.hermite_coefficients(phi, 1.5 + s * h, 6) for s in (1, -1))
+        coefficients = partial(gaussian.hermite_coefficients, phi, order=6)
+        derivative = jax.jacfwd(coefficients)(1.5)
+        up, down = (coefficients(1.5 + s * h) for s in (1, -1))
         np.testing.assert_allclose(derivative, (up - down) / (2 * h), atol=1e-8)
 
 
@@ -225,7 +229,19 @@ def test_float32_within_its_stated_error(variance):
         for integral in (gaussian.dual, lambda phi, *pair: gaussian.product(phi, phi, *pair)):
             value = integral(phi, *single)
             assert value.dtype == jnp.float32
-            assert np.max(np.abs(value - np.asarray(integral(phi, *double)))) <= 1e-5 * unit
+            assert np.max(np.abs(np.asarray(value, float) - integral(phi, *double))) <= 1e-5 * unit
+
+
+@pytest.mark.parametrize("phi", [TANH, SILU, RELU])
+def test_one_dimensional_float32_within_its_stated_error(phi):
+    q = np.array([0.0, 1e-4, 1.0, 100.0, 1e4])
+    mean = partial(gaussian.expectation, phi, kinks=phi.kinks)
+    coefficients = partial(gaussian.hermite_coefficients, phi, order=100)
+    size = np.sqrt(gaussian.expectation(lambda u: phi(u) ** 2, jnp.asarray(q), phi.kinks))
+    for integral, unit in ((mean, size), (coefficients, size[:, None])):
+        single, double = (integral(jnp.asarray(q, dtype)) for dtype in (jnp.float32, jnp.float64))
+        assert single.dtype == jnp.float32
+        assert (np.abs(np.asarray(single, float) - double) <= 1e-5 * unit).all()
 
 
 @pytest.mark.parametrize(

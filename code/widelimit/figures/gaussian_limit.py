@@ -16,7 +16,7 @@ from widelimit import activations
 from widelimit.architectures import ShallowPrior
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import draw_points, replicate
+from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups, replicate
 from widelimit.lab import mixtures
 from widelimit.lab import posterior as lab_posterior
 from widelimit.lab import shallow as lab
@@ -42,35 +42,31 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     draws = {"chapter": 4_000, "paper": 200_000}[scale]
     widths, sampled_widths = np.array([8, 16, 32, 64, 128, 256]), np.array([1, 2, 4])
     measures = {
-        "kurtosis": mixtures.excess_kurtosis,
-        "kolmogorov": mixtures.kolmogorov_distance,
-        "mmd": mixtures.mmd,
+        "kurtosis": (mixtures.excess_kurtosis, theory.excess_kurtosis),
+        "kolmogorov": (mixtures.kolmogorov_distance, theory.kolmogorov_distance),
+        "mmd": (mixtures.mmd, theory.mmd),
     }
-
-    def conditioned(key):
-        rows = []
-        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
-            variances = lab.conditional_covariance(TANH, one, draws, int(width), X[None])[:, 0, 0]
-            rows.append([float(measure(variances)) for measure in measures.values()])
-        return np.array(rows).T
-
-    def sampled(key):
-        keys = jax.random.split(key, len(sampled_widths))
-        f = [
-            np.asarray(lab.outputs(TANH, one, 10 * draws, int(width), X[None]), float).ravel()
-            for width, one in zip(sampled_widths, keys, strict=True)
-        ]
-        return np.array([np.mean(g**4) / np.mean(g**2) ** 2 - 3 for g in f])
-
     key_conditioned, key_sampled = jax.random.split(key)
-    measured = replicate(key_conditioned, conditioned, "distance from the Gaussian")
+    variances = [
+        lab.conditional_covariance(TANH, one, REPLICATES * draws, int(width), X[None])
+        for width, one in each(widths, key_conditioned, "conditional variances")
+    ]
+    outputs = [
+        lab.outputs(TANH, one, REPLICATES * 10 * draws, int(width), X[None])
+        for width, one in each(sampled_widths, key_sampled, "outputs")
+    ]
     data = {"widths": widths, "sampled_widths": sampled_widths}
-    data["sampled_kurtosis"] = replicate(key_sampled, sampled, "sampled kurtosis")
-    exact = (theory.excess_kurtosis, theory.kolmogorov_distance, theory.mmd)
-    for index, (name, formula) in enumerate(zip(measures, exact, strict=True)):
-        data[name] = measured[:, index]
+    data["sampled_kurtosis"] = np.stack([_kurtosis(in_groups(f)) for f in outputs], axis=1)
+    for name, (measure, formula) in measures.items():
+        groups = [jax.vmap(measure)(in_groups(v)) for v in variances]
+        data[name] = np.stack([np.asarray(group) for group in groups], axis=1)
         data[f"{name}_theory"] = np.array([float(formula(TANH, X, int(w))) for w in widths])
     return data
+
+
+def _kurtosis(f):
+    f = np.asarray(f, float)
+    return np.mean(f**4, axis=1) / np.mean(f**2, axis=1) ** 2 - 3
 
 
 def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
@@ -106,20 +102,18 @@ def two_outputs(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     draws = {"chapter": 60_000, "paper": 2_000_000}[scale]
     widths = np.array([1, 2, 4, 8])
 
-    def sampled(key):
-        rows = []
-        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
-            f = np.asarray(lab.outputs(TANH, one, draws, int(width), X[None], outputs=2), float)
-            rows.append([np.cov(f[:, 0, 0] ** 2, f[:, 1, 0] ** 2)[0, 1], np.corrcoef(f[..., 0].T)[0, 1]])
-        return np.array(rows).T
-
-    measured = replicate(key, sampled, "two outputs")
+    covariance, correlation = [], []
+    for width, one in each(widths, key, "two outputs"):
+        f = lab.outputs(TANH, one, REPLICATES * draws, int(width), X[None], outputs=2)
+        groups = np.asarray(in_groups(f), float)
+        covariance.append([np.cov(g.T**2)[0, 1] for g in groups])
+        correlation.append([np.corrcoef(g.T)[0, 1] for g in groups])
     variance = float(theory.kernel(TANH, X[None], X[None])[0, 0])
     exact = [variance**2 / 3 * float(theory.excess_kurtosis(TANH, X, int(w))) for w in widths]
     return {
         "widths": widths,
-        "covariance": measured[:, 0],
-        "correlation": measured[:, 1],
+        "covariance": np.array(covariance).T,
+        "correlation": np.array(correlation).T,
         "covariance_theory": np.array(exact),
     }
 
@@ -152,8 +146,8 @@ def increments(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             p, k, draws * (10 if p is PRIORS["step"] else 1), 100, origin, SEPARATIONS[:, None]
         )
         data[name] = replicate(one, measure, f"increments, {name}")
-        data[f"{name}_theory"] = np.array(
-            [float(theory.increment(prior, origin[None], jnp.array([d]))[0]) for d in SEPARATIONS]
+        data[f"{name}_theory"] = np.asarray(
+            theory.increments(prior, origin, jnp.asarray(SEPARATIONS)[:, None])
         )
     return data
 
@@ -192,17 +186,14 @@ def stable_scaling(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     draws = {"chapter": 1_500, "paper": 40_000}[scale]
     widths = np.array([16, 64, 256])
     data = {"widths": widths}
-    for alpha, one in zip(STABLE_INDICES, jax.random.split(key, 3), strict=True):
-
-        def medians(key, alpha=alpha):
-            keys = jax.random.split(key, len(widths))
-            sums = [
-                lab.outputs(TANH, k, draws, int(w), X[None], alpha=alpha, exponent=0.0)
-                for w, k in zip(widths, keys, strict=True)
-            ]
-            return np.array([float(jnp.median(jnp.abs(s))) for s in sums])
-
-        data[f"median_{alpha}"] = replicate(one, medians, f"stable sums, α = {alpha}")
+    for alpha, key_alpha in each(STABLE_INDICES, key, "stable sums"):
+        medians = []
+        for width, one in each(widths, key_alpha, f"α = {alpha}"):
+            sums = lab.outputs(
+                TANH, one, REPLICATES * draws, int(width), X[None], alpha=alpha, exponent=0.0
+            )
+            medians.append(np.median(np.abs(in_groups(sums)), axis=1))
+        data[f"median_{alpha}"] = np.stack(medians, axis=1)
     return data
 
 
@@ -236,11 +227,11 @@ def posterior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of hidden layers drawn.
 
     Returns:
-      ``x``: ``[60]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
+      ``x``: ``[37]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
       the Gaussian process; ``effective_fraction``: of the sample, one number.
     """
     draws = {"chapter": 10_000, "paper": 1_000_000}[scale]
-    x = np.linspace(-2, 2, 60)
+    x = np.linspace(-2, 2, 37)
     finite = lab_posterior.sample_posterior(
         REGRESSION, key, draws, 4, DATA_X[:, None], DATA_Y, x[:, None], NOISE_VAR
     )
@@ -256,14 +247,9 @@ def posterior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 
 def _limit(x):
-    train, test = jnp.asarray(DATA_X)[:, None], jnp.asarray(x)[:, None]
-    return regression.condition(
-        theory.kernel(REGRESSION, train, train),
-        theory.kernel(REGRESSION, train, test),
-        theory.kernel(REGRESSION, test, test),
-        jnp.asarray(DATA_Y),
-        NOISE_VAR,
-    )
+    n, inputs = len(DATA_X), jnp.asarray(np.concatenate([DATA_X, x]))[:, None]
+    k = theory.kernel(REGRESSION, inputs, inputs)
+    return regression.condition(k[:n, :n], k[:n, n:], k[n:, n:], jnp.asarray(DATA_Y), NOISE_VAR)
 
 
 def draw_posterior(data: dict[str, np.ndarray]) -> Canvas:
@@ -294,8 +280,8 @@ def learning_shift(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Returns:
       ``widths``: ``[n]``; ``shift``: prior minus posterior mean of the network's own kernel
-      between the second and the third input, ``[20, n]``; ``spread``: the prior standard deviation of
-      that kernel entry from network to network, ``[20, n]``.
+      between the second and the third input, ``[20, n]``; ``spread``: the prior standard
+      deviation of that entry from network to network, ``[20, n]``.
     """
     draws = {"chapter": 5_000, "paper": 100_000}[scale]
     widths = np.array([32, 64, 128, 256])

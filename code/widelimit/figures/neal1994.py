@@ -51,9 +51,7 @@ def draw_joint_prior(data: dict[str, np.ndarray]) -> Canvas:
         f = data[f"width_{width}"]
         axis.plot(*f.T, ".", ms=2.2, color=style.EXPERIMENT, alpha=0.6, rasterized=True)
         for level in (1, 2):
-            axis.plot(
-                *(level * factor @ [np.cos(turn), np.sin(turn)]), color=style.THEORY, lw=1.2
-            )
+            axis.plot(*(level * factor @ [np.cos(turn), np.sin(turn)]), color=style.THEORY, lw=1.2)
         axis.set(title=f"H = {width}", xlabel="f(−0.2)", xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
         axis.set_aspect("equal")
     axes[0].set_ylabel("f(0.4)")

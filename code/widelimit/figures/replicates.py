@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -27,6 +27,36 @@ def replicate(key: jax.Array, measure: Callable[[jax.Array], Any], what: str) ->
     """
     keys = jax.random.split(key, REPLICATES)
     return np.stack([np.asarray(measure(one)) for one in track(keys, what)])
+
+
+def each(items: Iterable, key: jax.Array, what: str) -> Iterator[tuple[Any, jax.Array]]:
+    """Items of an experiment, each with a random key of its own, under a progress bar.
+
+    Args:
+      items: what the experiment goes through, such as widths.
+      key: a random key.
+      what: a few words for the progress bar.
+
+    Returns:
+      Pairs of an item and its key.
+    """
+    items = list(items)
+    return track(list(zip(items, jax.random.split(key, len(items)), strict=True)), what)
+
+
+def in_groups(samples: Any) -> Any:
+    """Independent samples as replicates, each a group of its own.
+
+    Networks drawn in one call are independent, so cutting them into groups makes replicates as
+    good as those of separate keys, and cheaper.
+
+    Args:
+      samples: array whose first axis holds the samples, a multiple of ``REPLICATES`` of them.
+
+    Returns:
+      Shape ``[REPLICATES, samples / REPLICATES, ...]``, axes of length 1 dropped.
+    """
+    return samples.reshape(REPLICATES, -1, *samples.shape[1:]).squeeze()
 
 
 def draw_points(

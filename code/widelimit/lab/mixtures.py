@@ -64,7 +64,7 @@ def mmd(variances: Float[Array, " draws"], lengthscale: float = 1.0) -> Float[Ar
     .. math:: \mathrm{MMD}^2 = \mathrm{E}_{w \sim N(0, 1/\ell^2)}
        \bigl[\tfrac1M \textstyle\sum_m e^{-s_m^2 w^2/2} - e^{-\bar s^2 w^2/2}\bigr]^2
 
-    the kernel being :math:`e^{-(f-f')^2/2\ell^2}`, whose spectral density is :math:`N(0, 1/\ell^2)`.
+    for the kernel :math:`e^{-(f-f')^2/2\ell^2}`, of spectral density :math:`N(0, 1/\ell^2)`.
 
     Args:
       variances: conditional variances s², shape ``[draws]``.

@@ -6,12 +6,46 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Key
 
 from widelimit.architectures import ShallowPrior
 
-_CHUNK = 2**22
-"""Hidden activations held in memory at once: 16 MiB in float32."""
+_BLOCK = 2**18
+"""Hidden activations drawn at once. Random numbers come in blocks of one size whatever the width
+is, because compiling a generator for a new shape takes longer than running it."""
+
+
+@partial(jax.jit, static_argnames=("prior", "count"))
+def _units(prior, key, count, x):
+    weights = jax.random.normal(key, (count, x.shape[1] + 1), jnp.float32)
+    return prior.activation(
+        prior.input_bias_std * weights[:, :1] + prior.input_weight_std * weights[:, 1:] @ x.T
+    )
+
+
+@partial(jax.jit, static_argnames=("shape", "alpha"))
+def _weights(key, shape, alpha):
+    return (
+        jax.random.normal(key, shape, jnp.float32) if alpha is None else stable(key, alpha, shape)
+    )
+
+
+def _in_blocks(one_block, key, draws: int, width: int, points: int):
+    """``one_block(key, size, networks)`` until there are ``draws`` networks, joined and cut there.
+
+    Every block is whole, also the last, so that each width compiles once.
+    """
+    size = max(_BLOCK // points, width)
+    networks = size // width
+    keys = jax.random.split(key, -(-draws // networks))
+    # Joined by numpy: XLA would compile a concatenation for every number of blocks.
+    return jnp.asarray(np.concatenate([one_block(one, size, networks) for one in keys])[:draws])
+
+
+def _grouped(units: Float[Array, "units k"], networks: int, width: int):
+    """Units as networks, shape ``[networks, width, k]``; a remainder is left out."""
+    return units[: networks * width].reshape(networks, width, -1)
 
 
 def hidden_units(
@@ -24,26 +58,19 @@ def hidden_units(
       key: a random key.
       draws: number of networks.
       width: number of hidden units H of each.
-      x: inputs, float32, shape ``[n, d]``.
+      x: inputs, shape ``[n, d]``.
 
     Returns:
-      ``h_j(x_i)``, float32, shape ``[draws, width, n]``.
+      ``h_j(x_i)``, float32, shape ``[draws, width, n]``, all in memory at once.
+
+    Raises:
+      ValueError: x without two axes, or draws or width below 1.
     """
-    key_u, key_a = jax.random.split(key)
-    u = jax.random.normal(key_u, (draws, width, x.shape[1]), jnp.float32)
-    a = jax.random.normal(key_a, (draws, width, 1), jnp.float32)
-    return prior.activation(prior.input_bias_std * a + prior.input_weight_std * u @ x.T)
+    x = _checked(x, draws, width)
+    return _grouped(_units(prior, key, draws * width, x), draws, width)
 
 
-def _chunked(one_chunk, key, draws: int, size_of_one: int):
-    """``one_chunk(key, n)`` over chunks that fit in memory, joined along the first axis."""
-    chunk = max(1, min(draws, _CHUNK // size_of_one))
-    chunks = -(-draws // chunk)
-    stacked = jax.lax.map(lambda k: one_chunk(k, chunk), jax.random.split(key, chunks))
-    return jax.tree.map(lambda s: s.reshape((-1, *s.shape[2:]))[:draws], stacked)
-
-
-def _checked(x: Float[Array, "n d"], draws: int, width: int) -> Float[Array, "n d"]:
+def _checked(x: Float[ArrayLike, ...], draws: int, width: int) -> Float[Array, "n d"]:
     if jnp.ndim(x) != 2:
         raise ValueError(f"x has shape {jnp.shape(x)}; give inputs as [n, d], so x[:, None] in 1-d")
     if draws < 1 or width < 1:
@@ -51,15 +78,10 @@ def _checked(x: Float[Array, "n d"], draws: int, width: int) -> Float[Array, "n 
     return jnp.asarray(x, jnp.float32)
 
 
-@partial(jax.jit, static_argnames=("prior", "draws", "width"))
-def _gram(prior, key, draws, width, x):
-    def one_chunk(key, n):
-        h = hidden_units(prior, key, n, width, x)
-        # A contraction on purpose: a batched 1×1 matrix product is slow where n = 1.
-        return jnp.sum(h[..., :, None] * h[..., None, :], axis=1)
-
-    size = width * x.shape[0] ** 2
-    return prior.output_weight_std**2 / width * _chunked(one_chunk, key, draws, size)
+@jax.jit
+def _gram(h):
+    # Not a batched matrix product, which is slow where n is 1.
+    return jnp.mean(h[..., :, None] * h[..., None, :], axis=1)
 
 
 def conditional_covariance(
@@ -85,7 +107,12 @@ def conditional_covariance(
     Raises:
       ValueError: x without two axes, or draws or width below 1.
     """
-    return _gram(prior, key, draws, width, _checked(x, draws, width))
+    x = _checked(x, draws, width)
+
+    def one_block(key, size, networks):
+        return _gram(_grouped(_units(prior, key, size, x), networks, width))
+
+    return prior.output_weight_std**2 * _in_blocks(one_block, key, draws, width, len(x))
 
 
 def stable(key: Key[Array, ""], alpha: float, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
@@ -117,21 +144,9 @@ def stable(key: Key[Array, ""], alpha: float, shape: tuple[int, ...]) -> Float[A
     return jnp.sin(alpha * angle) / jnp.cos(angle) ** (1 / alpha) * ratio ** ((1 - alpha) / alpha)
 
 
-@partial(jax.jit, static_argnames=("prior", "draws", "width", "outputs", "alpha", "exponent"))
-def _outputs(prior, key, draws, width, x, outputs, alpha, exponent):
-    def one_chunk(key, n):
-        key_h, key_v, key_b = jax.random.split(key, 3)
-        h = hidden_units(prior, key_h, n, width, x)
-        shape = (n, outputs, width)
-        if alpha is None:
-            v = jax.random.normal(key_v, shape, jnp.float32)
-        else:
-            v = stable(key_v, alpha, shape)
-        b = jax.random.normal(key_b, (n, outputs, 1), jnp.float32)
-        scale = prior.output_weight_std / width**exponent
-        return prior.output_bias_std * b + scale * jnp.einsum("now,nwx->nox", v, h)
-
-    return _chunked(one_chunk, key, draws, width * (x.shape[0] + outputs))
+@jax.jit
+def _weighted_sum(v, h):
+    return jnp.einsum("nwo,nwx->nox", v, h)
 
 
 def outputs(
@@ -171,17 +186,25 @@ def outputs(
         raise ValueError(f"alpha is {alpha}; a stable index lies in (0, 2]")
     if exponent is None:
         exponent = 0.5 if alpha is None else 1 / alpha
-    return _outputs(prior, key, draws, width, _checked(x, draws, width), outputs, alpha, exponent)
+    x = _checked(x, draws, width)
+    scale = prior.output_weight_std / width**exponent
+
+    def one_block(key, size, networks):
+        key_h, key_v, key_b = jax.random.split(key, 3)
+        v = _grouped(_weights(key_v, (size, outputs), alpha), networks, width)
+        h = _grouped(_units(prior, key_h, size, x), networks, width)
+        f = jnp.float32(scale) * _weighted_sum(v, h)
+        if prior.output_bias_std:
+            b = _weights(key_b, (size, outputs), None)[:networks, :, None]
+            f += jnp.float32(prior.output_bias_std) * b
+        return f
+
+    return _in_blocks(one_block, key, draws, width, len(x) + outputs)
 
 
-@partial(jax.jit, static_argnames=("prior", "draws", "width"))
-def _squared_increments(prior, key, draws, width, x):
-    def one_chunk(key, n):
-        h = hidden_units(prior, key, n, width, x)
-        return jnp.mean((h[..., 1:] - h[..., :1]) ** 2, axis=1)
-
-    moves = _chunked(one_chunk, key, draws, width * x.shape[0])
-    return prior.output_weight_std**2 * jnp.mean(moves, axis=0)
+@jax.jit
+def _squared_moves(h):
+    return jnp.mean((h[..., 1:] - h[..., :1]) ** 2, axis=1)
 
 
 def squared_increments(
@@ -211,5 +234,11 @@ def squared_increments(
     Raises:
       ValueError: separations without two axes, or draws or width below 1.
     """
-    points = jnp.concatenate([x[None], x + _checked(separations, draws, width)])
-    return _squared_increments(prior, key, draws, width, jnp.asarray(points, jnp.float32))
+    ends = jnp.asarray(x, jnp.float32) + _checked(separations, draws, width)
+    points = jnp.concatenate([jnp.asarray(x, jnp.float32)[None], ends])
+
+    def one_block(key, size, networks):
+        return _squared_moves(_grouped(_units(prior, key, size, points), networks, width))
+
+    moves = _in_blocks(one_block, key, draws, width, len(points))
+    return prior.output_weight_std**2 * jnp.mean(moves, axis=0)

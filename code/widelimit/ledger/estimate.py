@@ -1,4 +1,4 @@
-"""A measured number with its error: the mean of independent replicates, and rates fitted to them."""
+"""A measured number with its error: a mean of independent replicates, or a rate fitted to them."""
 
 from __future__ import annotations
 
