@@ -81,9 +81,14 @@ def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
         rival = exact[0] * (widths / widths[0]) ** -0.5
         axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope −½")
         axis.set(title=title, xlabel="hidden units H")
+        axis.set_xticks(widths[::2], widths[::2])
+        axis.minorticks_off()
     small = data["sampled_widths"]
-    axes[0].loglog(small, data["kurtosis_theory"][0] * widths[0] / small, color=style.THEORY)
+    # κ_H is exactly proportional to 1/H, so its line goes on to the left.
+    left = np.append(small, widths[0])
+    axes[0].loglog(left, data["kurtosis_theory"][0] * widths[0] / left, color=style.THEORY)
     draw_points(axes[0], small, data["sampled_kurtosis"], "from outputs alone", marker="s")
+    axes[0].set_xticks([1, 8, 64, 256], ["1", "8", "64", "256"])
     axes[0].legend(fontsize=8)
     return figure
 
@@ -141,7 +146,7 @@ def increments(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     draws = {"chapter": 400, "paper": 10_000}[scale]
     data = {"separations": SEPARATIONS}
     origin = jnp.zeros(1)
-    for (name, prior), one in zip(PRIORS.items(), jax.random.split(key, 3), strict=True):
+    for (name, prior), one in each(PRIORS.items(), key, "increments"):
         measure = lambda k, p=prior: lab.squared_increments(  # noqa: E731
             p, k, draws * (10 if p is PRIORS["step"] else 1), 100, origin, SEPARATIONS[:, None]
         )
@@ -164,7 +169,16 @@ def draw_increments(data: dict[str, np.ndarray]) -> Canvas:
     for name, slope, shift in (("step", 1, 2.5), ("tanh_5", 2, 0.35)):
         guide = shift * data[f"{name}_theory"][0] * (low / low[0]) ** slope
         axis.loglog(low, guide, ":", color=style.GUIDE)
-        axis.annotate(f"slope {slope}", (low[1], guide[1]), color=style.GUIDE, fontsize=10)
+        middle = np.sqrt(low[0] * low[1]), np.sqrt(guide[0] * guide[1])
+        place = {"step": (-6, 6), "tanh_5": (6, -14)}[name]
+        axis.annotate(
+            f"slope {slope}",
+            middle,
+            place,
+            textcoords="offset points",
+            ha="right" if slope == 1 else "left",
+            color=style.GUIDE,
+        )
     axis.set(xlabel="separation δ", ylabel="E (f(δ) − f(0))²")
     axis.legend()
     return figure
@@ -209,6 +223,8 @@ def draw_stable_scaling(data: dict[str, np.ndarray]) -> Canvas:
     rival = data["median_1.5"].mean(0)[0] * (widths / widths[0]) ** 0.5
     axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope ½, from α = 1.5")
     axis.set(xlabel="hidden units H", ylabel="median of |Σ vⱼhⱼ|")
+    axis.set_xticks(widths, widths)
+    axis.minorticks_off()
     axis.legend()
     return figure
 
@@ -283,12 +299,13 @@ def learning_shift(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       between the second and the third input, ``[20, n]``; ``spread``: the prior standard
       deviation of that entry from network to network, ``[20, n]``.
     """
-    draws = {"chapter": 5_000, "paper": 100_000}[scale]
+    draws = {"chapter": 3_000, "paper": 100_000}[scale]
     widths = np.array([32, 64, 128, 256])
 
     def measure(key):
         rows = []
-        for width, one in zip(widths, jax.random.split(key, len(widths)), strict=True):
+        for index, width in enumerate(widths):
+            one = jax.random.fold_in(key, index)
             sample = lab_posterior.sample_posterior(
                 REGRESSION, one, draws, int(width), DATA_X[:, None], DATA_Y, X[None], NOISE_VAR
             )
@@ -311,6 +328,8 @@ def draw_learning_shift(data: dict[str, np.ndarray]) -> Canvas:
         line = data[name].mean(0)[0] * (widths / widths[0]) ** slope
         axis.loglog(widths, line, color=style.THEORY)
     axis.set(xlabel="hidden units H", ylabel="change of a kernel entry")
+    axis.set_xticks(widths, widths)
+    axis.minorticks_off()
     axis.legend()
     return figure
 

@@ -76,10 +76,10 @@ def step_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Returns:
       ``x``: ``[n]``; ``few`` and ``many``: ``[3, n]``; ``x_zoom`` and ``zoom``: one of the
-      functions of 10,000 units on a hundredth of the interval.
+      functions of 10,000 units on a thousandth of the interval.
     """
     points = {"chapter": 600, "paper": 6000}[scale]
-    x, zoom = np.linspace(-6, 6, points), np.linspace(-0.06, 0.06, points)
+    x, zoom = np.linspace(-6, 6, points), np.linspace(-0.006, 0.006, points)
     few, many = _paths(key, STEP, (300, 10_000), np.concatenate([x, zoom]))
     return {
         "x": x,
@@ -91,9 +91,13 @@ def step_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 
 def draw_step_paths(data: dict[str, np.ndarray]) -> Canvas:
-    """Paths of :func:`step_paths`, and one of them magnified a hundred times."""
+    """Paths of :func:`step_paths`, and one of them magnified a thousand times."""
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.9))
-    panels = (("x", "few", "H = 300"), ("x", "many", "H = 10,000"), ("x_zoom", "zoom", "magnified"))
+    panels = (
+        ("x", "few", "H = 300"),
+        ("x", "many", "H = 10,000"),
+        ("x_zoom", "zoom", "magnified 1000 times"),
+    )
     for axis, (x, paths, title) in zip(axes, panels, strict=True):
         axis.plot(data[x], data[paths].T, lw=0.8, drawstyle="steps-mid")
         axis.set(title=title, xlabel="x")

@@ -25,8 +25,7 @@ def replicate(key: jax.Array, measure: Callable[[jax.Array], Any], what: str) ->
     Returns:
       The results stacked along a new first axis, of length ``REPLICATES``.
     """
-    keys = jax.random.split(key, REPLICATES)
-    return np.stack([np.asarray(measure(one)) for one in track(keys, what)])
+    return np.stack([np.asarray(measure(one)) for _, one in each(range(REPLICATES), key, what)])
 
 
 def each(items: Iterable, key: jax.Array, what: str) -> Iterator[tuple[Any, jax.Array]]:
@@ -41,7 +40,8 @@ def each(items: Iterable, key: jax.Array, what: str) -> Iterator[tuple[Any, jax.
       Pairs of an item and its key.
     """
     items = list(items)
-    return track(list(zip(items, jax.random.split(key, len(items)), strict=True)), what)
+    for index, item in enumerate(track(items, what)):
+        yield item, jax.random.fold_in(key, index)
 
 
 def in_groups(samples: Any) -> Any:

@@ -11,24 +11,31 @@ from jaxtyping import Array, ArrayLike, Float, Key
 
 from widelimit.architectures import ShallowPrior
 
-_BLOCK = 2**18
-"""Hidden activations drawn at once. Random numbers come in blocks of one size whatever the width
-is, because compiling a generator for a new shape takes longer than running it."""
+# Random numbers come in blocks of few sizes, whatever the width is, and apart from what is done
+# with them: compiling a generator for a new shape takes longer than running it.
+_BLOCK = 2**22
 
 
-@partial(jax.jit, static_argnames=("prior", "count"))
-def _units(prior, key, count, x):
-    weights = jax.random.normal(key, (count, x.shape[1] + 1), jnp.float32)
-    return prior.activation(
-        prior.input_bias_std * weights[:, :1] + prior.input_weight_std * weights[:, 1:] @ x.T
-    )
+@partial(jax.jit, static_argnames=("size", "columns"))
+def _normals(key, size, columns):
+    return jax.random.normal(key, (size, columns), jnp.float32)
 
 
-@partial(jax.jit, static_argnames=("shape", "alpha"))
-def _weights(key, shape, alpha):
-    return (
-        jax.random.normal(key, shape, jnp.float32) if alpha is None else stable(key, alpha, shape)
-    )
+@partial(jax.jit, static_argnames=("size", "columns"))
+def _stables(key, alpha, size, columns):
+    return stable(key, alpha, (size, columns))
+
+
+@partial(jax.jit, static_argnames="activation")
+def _activate(activation, weights, bias_std, weight_std, x):
+    return activation(bias_std * weights[:, :1] + weight_std * weights[:, 1:] @ x.T)
+
+
+def _units(prior, key, size, x):
+    """Activations of independent hidden units, shape ``[size, n]``."""
+    weights = _normals(key, size, x.shape[1] + 1)
+    stds = jnp.float32(prior.input_bias_std), jnp.float32(prior.input_weight_std)
+    return _activate(prior.activation, weights, *stds, x)
 
 
 def _in_blocks(one_block, key, draws: int, width: int, points: int):
@@ -36,14 +43,14 @@ def _in_blocks(one_block, key, draws: int, width: int, points: int):
 
     Every block is whole, also the last, so that each width compiles once.
     """
-    size = max(_BLOCK // points, width)
+    size = max(_BLOCK >> max(3, (points - 1).bit_length()), width)
     networks = size // width
-    keys = jax.random.split(key, -(-draws // networks))
+    keys = (jax.random.fold_in(key, i) for i in range(-(-draws // networks)))
     # Joined by numpy: XLA would compile a concatenation for every number of blocks.
     return jnp.asarray(np.concatenate([one_block(one, size, networks) for one in keys])[:draws])
 
 
-def _grouped(units: Float[Array, "units k"], networks: int, width: int):
+def _grouped(units, networks, width):
     """Units as networks, shape ``[networks, width, k]``; a remainder is left out."""
     return units[: networks * width].reshape(networks, width, -1)
 
@@ -78,8 +85,9 @@ def _checked(x: Float[ArrayLike, ...], draws: int, width: int) -> Float[Array, "
     return jnp.asarray(x, jnp.float32)
 
 
-@jax.jit
-def _gram(h):
+@partial(jax.jit, static_argnames=("networks", "width"))
+def _gram(units, networks, width):
+    h = _grouped(units, networks, width)
     # Not a batched matrix product, which is slow where n is 1.
     return jnp.mean(h[..., :, None] * h[..., None, :], axis=1)
 
@@ -110,12 +118,14 @@ def conditional_covariance(
     x = _checked(x, draws, width)
 
     def one_block(key, size, networks):
-        return _gram(_grouped(_units(prior, key, size, x), networks, width))
+        return _gram(_units(prior, key, size, x), networks, width)
 
     return prior.output_weight_std**2 * _in_blocks(one_block, key, draws, width, len(x))
 
 
-def stable(key: Key[Array, ""], alpha: float, shape: tuple[int, ...]) -> Float[Array, "*shape"]:
+def stable(
+    key: Key[Array, ""], alpha: float | Float[Array, ""], shape: tuple[int, ...]
+) -> Float[Array, ...]:
     r"""Symmetric α-stable numbers of unit scale: characteristic function exp(−\|t\|^α).
 
     Args:
@@ -127,26 +137,25 @@ def stable(key: Key[Array, ""], alpha: float, shape: tuple[int, ...]) -> Float[A
       float32 numbers, all finite.
 
     Raises:
-      ValueError: alpha outside (0, 2].
+      ValueError: a concrete alpha outside (0, 2].
 
     Source: Chambers, Mallows & Stuck 1976, symmetric case.
     """
-    if not 0 < alpha <= 2:
+    if not isinstance(alpha, jax.core.Tracer) and not 0 < alpha <= 2:
         raise ValueError(f"alpha is {alpha}; a stable index lies in (0, 2]")
     key_angle, key_time = jax.random.split(key)
     angle = jnp.pi * (jax.random.uniform(key_angle, shape, jnp.float32) - 0.5)
     # Away from the end points, where float32 would round the cosine to zero.
     angle = jnp.clip(angle, -jnp.pi / 2 + 1e-6, jnp.pi / 2 - 1e-6)
-    if alpha == 1:
-        return jnp.tan(angle)
     time = jnp.maximum(jax.random.exponential(key_time, shape, jnp.float32), 1e-30)
     ratio = jnp.cos((1 - alpha) * angle) / time
     return jnp.sin(alpha * angle) / jnp.cos(angle) ** (1 / alpha) * ratio ** ((1 - alpha) / alpha)
 
 
-@jax.jit
-def _weighted_sum(v, h):
-    return jnp.einsum("nwo,nwx->nox", v, h)
+@partial(jax.jit, static_argnames=("networks", "width"))
+def _weighted_sum(h, v, networks, width, scale):
+    h, v = _grouped(h, networks, width), _grouped(v, networks, width)
+    return scale * jnp.einsum("nwo,nwx->nox", v, h)
 
 
 def outputs(
@@ -191,19 +200,23 @@ def outputs(
 
     def one_block(key, size, networks):
         key_h, key_v, key_b = jax.random.split(key, 3)
-        v = _grouped(_weights(key_v, (size, outputs), alpha), networks, width)
-        h = _grouped(_units(prior, key_h, size, x), networks, width)
-        f = jnp.float32(scale) * _weighted_sum(v, h)
+        h = _units(prior, key_h, size, x)
+        v = (
+            _normals(key_v, size, outputs)
+            if alpha is None
+            else _stables(key_v, jnp.float32(alpha), size, outputs)
+        )
+        f = _weighted_sum(h, v, networks, width, jnp.float32(scale))
         if prior.output_bias_std:
-            b = _weights(key_b, (size, outputs), None)[:networks, :, None]
-            f += jnp.float32(prior.output_bias_std) * b
+            f += prior.output_bias_std * _normals(key_b, size, outputs)[:networks, :, None]
         return f
 
     return _in_blocks(one_block, key, draws, width, len(x) + outputs)
 
 
-@jax.jit
-def _squared_moves(h):
+@partial(jax.jit, static_argnames=("networks", "width"))
+def _squared_moves(units, networks, width):
+    h = _grouped(units, networks, width)
     return jnp.mean((h[..., 1:] - h[..., :1]) ** 2, axis=1)
 
 
@@ -238,7 +251,7 @@ def squared_increments(
     points = jnp.concatenate([jnp.asarray(x, jnp.float32)[None], ends])
 
     def one_block(key, size, networks):
-        return _squared_moves(_grouped(_units(prior, key, size, points), networks, width))
+        return _squared_moves(_units(prior, key, size, points), networks, width)
 
     moves = _in_blocks(one_block, key, draws, width, len(points))
     return prior.output_weight_std**2 * jnp.mean(moves, axis=0)

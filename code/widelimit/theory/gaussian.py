@@ -237,8 +237,13 @@ def dual(
 
     Source: Daniely, Frostig & Singer 2016 for the name; :mod:`widelimit.closed_forms`.
     """
-    arguments = _checked_pair(var_u, var_v, cov)
-    return phi.dual(*arguments) if phi.dual else price.product(phi, phi, *arguments)
+    return _dual(phi, *_checked_pair(var_u, var_v, cov))
+
+
+# Compiled whole: operation by operation, the first call of a closed form takes seconds.
+@partial(jax.jit, static_argnums=0)
+def _dual(phi, q1, q2, c):
+    return phi.dual(q1, q2, c) if phi.dual else price.product(phi, phi, q1, q2, c)
 
 
 def derivative_dual(

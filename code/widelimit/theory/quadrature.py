@@ -12,6 +12,7 @@ the break is, as a function of t, analytic in a strip whose width does not depen
 number of nodes grows only with log a. Kinks are not integrated over but cut at, exactly.
 """
 
+from functools import partial
 from math import pi, sqrt
 
 import jax
@@ -89,6 +90,7 @@ def nodes(
     return x, breaks[..., None, None] + offsets, weights
 
 
+@partial(jax.jit, static_argnames=("kinks", "order"))
 def nodes_of_variance(
     kinks: tuple[float, ...], variance: Entry, order: int = ORDER
 ) -> tuple[Float[Array, "*shape places 2 order"], ...]:

@@ -127,6 +127,11 @@ def excess_kurtosis(prior: ShallowPrior, x: Float[Array, " d"], width: int) -> F
     """
     if width < 1:
         raise ValueError(f"width is {width}; a network has at least one hidden unit")
+    return _excess_kurtosis(prior, x, float(width))
+
+
+@partial(jax.jit, static_argnames="prior")
+def _excess_kurtosis(prior, x, width):
     h, q = prior.activation, _preactivation_var(prior, x)
     second = gaussian.expectation(lambda u: h(u) ** 2, q, kinks=h.kinks)
     fourth = gaussian.expectation(lambda u: h(u) ** 4, q, kinks=h.kinks)
