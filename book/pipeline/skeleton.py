@@ -82,28 +82,18 @@ theory, and `run.show(draw, data, number=..., caption=..., alt=...)`, one messag
 4.
 5.
 
-:::{admonition} For the leader
-:class: dropdown
-
-*What to prepare, where the group will stop, what to draw on the board.*
-:::
+**For the leader.** *What to prepare, where the group will stop, what to draw on the board.*
 """
 
+# A solution folds in the book and in Colab alike: a directive would do so only in the book.
 _EXERCISE = """\
-:::{{exercise}} {stars} *Name*
-:label: {slug}-exercise-{i}
+**Exercise {number}.{i}** ({stars}, *by hand or computer*). *The task.*
 
-*The task.*
-:::
+<details><summary>Solution</summary>
 
-:::{{solution-start}} {slug}-exercise-{i}
-:class: dropdown
-:::
+*The full solution. Code goes into a cell of its own after it, tagged hide-cell, and runs.*
 
-*The full solution; a code cell may stand between the start and the end, and runs.*
-
-:::{{solution-end}}
-:::"""
+</details>"""
 
 
 def new(book: Book, slug: str) -> None:
@@ -114,7 +104,8 @@ def new(book: Book, slug: str) -> None:
     if chapter.text.exists():
         raise SystemExit(f"{chapter.text.name} exists; choose another name or delete it first")
     graded = ["★", "★", "★★", "★★", "★★★"]
-    tasks = [_EXERCISE.format(stars=s, slug=slug, i=i) for i, s in enumerate(graded, 1)]
+    number = int(slug[:2])
+    tasks = [_EXERCISE.format(stars=s, number=number, i=i) for i, s in enumerate(graded, 1)]
     parts = {
         "@TITLE@": slug[3:].replace("-", " ").capitalize(),
         "@SETUP@": setup_cell.block(book.repository),

@@ -70,7 +70,7 @@ class Run:
             'style="margin:1em 0"><img style="max-width:100%" '
             f'alt="{escape(alt, quote=True)}" '
             f'src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-            f'<figcaption style="text-align:left;line-height:1.4">'
+            '<figcaption style="text-align:left;line-height:1.4;color:inherit">'
             f"<strong>Figure {number}.</strong> {escape(caption)}</figcaption></figure>"
         )
         text = f"Figure {number}. {caption}\n[{alt}]"

@@ -64,7 +64,7 @@ def test_a_new_chapter_has_the_whole_anatomy(book):
         "Exercises",
         "For the reading group",
     ]
-    assert text.count("{exercise}") == text.count("{solution-start}") == 5
+    assert text.count("**Exercise 2.") == text.count("<details><summary>Solution") == 5
     assert "@" not in text.replace("{source}", "").replace("widelimit @", "")
     problems = check.problems(book, chapter)
     assert problems

@@ -71,7 +71,7 @@ def _kurtosis(f):
 
 def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
     """Three panels of :func:`convergence`, each with the rival slope −½."""
-    figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.2))
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.2))
     titles = {"kurtosis": "excess kurtosis", "kolmogorov": "Kolmogorov distance", "mmd": "MMD"}
     widths = data["widths"]
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
@@ -270,7 +270,7 @@ def _limit(x):
 
 def draw_posterior(data: dict[str, np.ndarray]) -> Canvas:
     """Means and two-standard-deviation bands of :func:`posterior`."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.2), sharey=True)
+    figure, axes = plt.subplots(2, 1, figsize=(6.0, 5.6), sharex=True, sharey=True)
     x = data["x"]
     panels = (
         ("", "finite network, H = 4 (sampled)", style.EXPERIMENT),
@@ -281,9 +281,9 @@ def draw_posterior(data: dict[str, np.ndarray]) -> Canvas:
         axis.fill_between(x, mean - 2 * std, mean + 2 * std, color=color, alpha=0.18, lw=0)
         axis.plot(x, mean, color=color)
         axis.plot(DATA_X, DATA_Y, "k+", ms=9, mew=2)
-        axis.set(title=title, xlabel="x")
+        axis.set(title=title, ylabel="f(x)")
     axes[0].plot(x, data["mean_limit"], color=style.THEORY, lw=1, ls="--")
-    axes[0].set_ylabel("f(x)")
+    axes[-1].set_xlabel("x")
     return figure
 
 

@@ -44,7 +44,8 @@ def joint_prior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 def draw_joint_prior(data: dict[str, np.ndarray]) -> Canvas:
     """Scatter plots of :func:`joint_prior`, with contours of the Gaussian limit."""
-    figure, axes = plt.subplots(1, 4, figsize=(8.6, 2.7), sharex=True, sharey=True)
+    figure, grid = plt.subplots(2, 2, figsize=(5.4, 5.4), sharex=True, sharey=True)
+    axes = grid.ravel()
     turn = np.linspace(0, 2 * np.pi, 100)
     factor = np.linalg.cholesky(data["covariance"])
     for axis, width in zip(axes, (1, 3, 10, 100), strict=True):
@@ -52,9 +53,12 @@ def draw_joint_prior(data: dict[str, np.ndarray]) -> Canvas:
         axis.plot(*f.T, ".", ms=2.2, color=style.EXPERIMENT, alpha=0.6, rasterized=True)
         for level in (1, 2):
             axis.plot(*(level * factor @ [np.cos(turn), np.sin(turn)]), color=style.THEORY, lw=1.2)
-        axis.set(title=f"H = {width}", xlabel="f(−0.2)", xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
+        axis.set(title=f"H = {width}", xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
         axis.set_aspect("equal")
-    axes[0].set_ylabel("f(0.4)")
+    for axis in grid[:, 0]:
+        axis.set_ylabel("f(0.4)")
+    for axis in grid[1]:
+        axis.set_xlabel("f(−0.2)")
     return figure
 
 
@@ -92,7 +96,7 @@ def step_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 def draw_step_paths(data: dict[str, np.ndarray]) -> Canvas:
     """Paths of :func:`step_paths`, and one of them magnified a thousand times."""
-    figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.9))
+    figure, axes = plt.subplots(3, 1, figsize=(6.4, 6.6))
     panels = (
         ("x", "few", "H = 300"),
         ("x", "many", "H = 10,000"),
@@ -100,8 +104,8 @@ def draw_step_paths(data: dict[str, np.ndarray]) -> Canvas:
     )
     for axis, (x, paths, title) in zip(axes, panels, strict=True):
         axis.plot(data[x], data[paths].T, lw=0.8, drawstyle="steps-mid")
-        axis.set(title=title, xlabel="x")
-    axes[0].set_ylabel("f(x)")
+        axis.set(title=title, ylabel="f(x)")
+    axes[-1].set_xlabel("x")
     return figure
 
 
@@ -125,7 +129,7 @@ def tanh_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 def draw_tanh_paths(data: dict[str, np.ndarray]) -> Canvas:
     """Paths of :func:`tanh_paths`: rows are numbers of units, columns input scales."""
-    figure, axes = plt.subplots(2, 2, figsize=(7.2, 4.4), sharex=True)
+    figure, axes = plt.subplots(2, 2, figsize=(6.4, 4.4), sharex=True)
     for column, std in enumerate((5, 20)):
         for row, (size, width) in enumerate((("few", "30"), ("many", "10,000"))):
             axes[row, column].plot(data["x"], data[f"{size}_{std}"].T, lw=1.1)
@@ -135,7 +139,7 @@ def draw_tanh_paths(data: dict[str, np.ndarray]) -> Canvas:
     return figure
 
 
-STABLE_INDICES = (2.0, 1.5, 1.0, 0.8)
+STABLE = {2.0: "Gaussian (α = 2)", 1.5: "α = 1.5", 1.0: "Cauchy (α = 1)"}
 
 
 def stable_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -151,25 +155,23 @@ def stable_paths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     x = np.linspace(-6, 6, {"chapter": 600, "paper": 6000}[scale])
     prior = ShallowPrior(activations.get("sign"), 1.0, 1.0, 1.0, 0.0)
     data = {"x": x}
-    for alpha, one in zip((2.0, 1.5, 1.0), jax.random.split(key, 3), strict=True):
+    for alpha, one in zip(STABLE, jax.random.split(key, 3), strict=True):
         few, many = _paths(one, prior, (150, 10_000), x, count=2, alpha=alpha)
         data[f"few_{alpha}"], data[f"many_{alpha}"] = few, many
     return data
 
 
 def draw_stable_paths(data: dict[str, np.ndarray]) -> Canvas:
-    """Paths of :func:`stable_paths`: columns are indices α, rows numbers of units."""
-    figure, axes = plt.subplots(2, 3, figsize=(8.6, 4.4), sharex=True)
-    names = {2.0: "Gaussian (α = 2)", 1.5: "α = 1.5", 1.0: "Cauchy (α = 1)"}
-    for column, (alpha, name) in enumerate(names.items()):
-        for row, (size, width) in enumerate((("few", "150"), ("many", "10,000"))):
-            axes[row, column].plot(
-                data["x"], data[f"{size}_{alpha}"].T, lw=0.9, drawstyle="steps-mid"
-            )
+    """Paths of :func:`stable_paths`: rows are indices α, columns numbers of units."""
+    figure, axes = plt.subplots(3, 2, figsize=(6.4, 6.2), sharex=True)
+    for row, (alpha, name) in enumerate(STABLE.items()):
+        for column, (size, width) in enumerate((("few", "150"), ("many", "10,000"))):
+            paths = data[f"{size}_{alpha}"].T
+            axes[row, column].plot(data["x"], paths, lw=0.9, drawstyle="steps-mid")
             axes[row, column].set_title(f"{name}, H = {width}")
-        axes[1, column].set_xlabel("x")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("f(x) − b")
+        axes[row, 0].set_ylabel("f(x) − b")
+    for axis in axes[-1]:
+        axis.set_xlabel("x")
     return figure
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 MIN_REPLICATES = 16
 """Fewer replicates leave the error itself too uncertain for the tail the ledger uses."""
 
-TAIL = 2 * stats.norm.sf(4.0)
+TAIL = float(2 * special.ndtr(-4.0))
 """Two-sided tail probability of four standard deviations, 6.3e-5.
 
 A whole book read at twenty seeds makes thousands of comparisons; at this level about one honest
@@ -35,7 +35,7 @@ class Estimate:
 
     def half_width(self) -> float:
         """Half-width of the Student-t interval whose tails hold probability ``TAIL`` together."""
-        return float(stats.t.isf(TAIL / 2, self.dof) * self.stderr)
+        return float(special.stdtrit(self.dof, 1 - TAIL / 2) * self.stderr)
 
 
 def mean(replicates: ArrayLike) -> Estimate:
