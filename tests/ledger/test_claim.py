@@ -72,9 +72,7 @@ def test_tolerance_is_statistical_plus_systematic():
     # The allowance widens both sides: a claim cannot buy agreement without losing sharpness.
     between = 1 + HALF + 0.025
     assert not claim(predicted=between).agrees
-    assert claim(
-        predicted=between, systematic=0.05, systematic_reason="next order"
-    ).agrees
+    assert claim(predicted=between, systematic=0.05, systematic_reason="next order").agrees
     assert not claim(rival=between, systematic=0.05, systematic_reason="next order").rival_rejected
 
 

@@ -123,7 +123,9 @@ def test_slope_covers_the_truth_whatever_correlates_the_points(monkeypatch):
 def test_exact_slope_is_the_fit_of_a_law_with_a_correction():
     # y = x^−1 (1 + c/x): the fitted slope differs from −1 by O(c/x), here with the exact sum.
     x = np.array([16.0, 64.0, 256.0])
-    slopes = [exact_loglog_slope(scale * x, (1 + 3 / (scale * x)) / (scale * x)) for scale in (1, 8)]
+    slopes = [
+        exact_loglog_slope(scale * x, (1 + 3 / (scale * x)) / (scale * x)) for scale in (1, 8)
+    ]
     np.testing.assert_allclose(
         slopes[0], np.polyfit(np.log(x), np.log((1 + 3 / x) / x), 1)[0], rtol=1e-12
     )

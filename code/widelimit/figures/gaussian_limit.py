@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
+from scipy.stats import levy_stable
 
 from widelimit import activations
 from widelimit.architectures import ShallowPrior
@@ -105,7 +106,7 @@ def two_outputs(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``covariance_theory``: ``[n]``; ``correlation``: of f₁ and f₂ themselves, ``[20, n]``.
     """
     draws = {"chapter": 60_000, "paper": 2_000_000}[scale]
-    widths = np.array([1, 2, 4, 8])
+    widths = np.array([1, 2, 4])
 
     covariance, correlation = [], []
     for width, one in each(widths, key, "two outputs"):
@@ -127,7 +128,7 @@ SEPARATIONS = np.logspace(-3, 1, 9)
 PRIORS = {
     "step": ShallowPrior(activations.get("sign"), 1.0, 1.0),
     "tanh_5": ShallowPrior(activations.get("tanh"), 5.0, 5.0),
-    "tanh_20": ShallowPrior(activations.get("tanh"), 20.0, 20.0),
+    "tanh_100": ShallowPrior(activations.get("tanh"), 100.0, 100.0),
 }
 
 
@@ -139,7 +140,7 @@ def increments(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of hidden units a replicate.
 
     Returns:
-      ``separations``: ``[9]``; ``step``, ``tanh_5``, ``tanh_20`` (σ_u = σ_a = 5 and 20):
+      ``separations``: ``[9]``; ``step``, ``tanh_5``, ``tanh_100`` (σ_u = σ_a = 5, 100):
       ``[20, 9]``; the same names with ``_theory``: ``[9]``.
     """
     # A step unit rarely moves at small separations, so it takes more of them.
@@ -161,7 +162,7 @@ def draw_increments(data: dict[str, np.ndarray]) -> Canvas:
     """The three laws of :func:`increments` with guides of slope 1 and 2."""
     figure, axis = plt.subplots(figsize=(6.4, 4.0))
     x = data["separations"]
-    labels = {"step": "step units", "tanh_20": "tanh, σᵤ = 20", "tanh_5": "tanh, σᵤ = 5"}
+    labels = {"step": "step units", "tanh_100": "tanh, σᵤ = 100", "tanh_5": "tanh, σᵤ = 5"}
     for index, ((name, label), marker) in enumerate(zip(labels.items(), "s^o", strict=True)):
         axis.loglog(x, data[f"{name}_theory"], color=style.THEORY, lw=1.4)
         draw_points(axis, x, data[name], label, marker, style.KINDS[index])
@@ -195,7 +196,8 @@ def stable_scaling(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of networks a replicate.
 
     Returns:
-      ``widths``: ``[n]``; ``median_A``: median of \\|Σ v_j h_j\\|, ``[20, n]`` for each index A.
+      ``widths``: ``[n]``; ``median_A``: median of \\|Σ v_j h_j\\|, ``[20, n]`` for each index A;
+      ``median_A_theory``: of the stable limit, ``[n]``.
     """
     draws = {"chapter": 1_500, "paper": 40_000}[scale]
     widths = np.array([16, 64, 256])
@@ -208,17 +210,20 @@ def stable_scaling(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             )
             medians.append(np.median(np.abs(in_groups(sums)), axis=1))
         data[f"median_{alpha}"] = np.stack(medians, axis=1)
+        # Median of |X| for X α-stable of scale 1.
+        unit = levy_stable.ppf(0.75, alpha, 0.0)
+        limit = unit * float(theory.stable_scale(TANH, X, alpha))
+        data[f"median_{alpha}_theory"] = limit * widths ** (1 / alpha)
     return data
 
 
 def draw_stable_scaling(data: dict[str, np.ndarray]) -> Canvas:
-    """Medians of :func:`stable_scaling` with the slopes 1/α, and the Gaussian's ½."""
+    """Medians of :func:`stable_scaling` with their limits, and the Gaussian's ½."""
     figure, axis = plt.subplots(figsize=(6.4, 3.6))
     widths = data["widths"]
     for alpha, marker in zip(STABLE_INDICES, "os^", strict=True):
         median = data[f"median_{alpha}"]
-        line = median.mean(0)[0] * (widths / widths[0]) ** (1 / alpha)
-        axis.loglog(widths, line, color=style.THEORY)
+        axis.loglog(widths, data[f"median_{alpha}_theory"], color=style.THEORY)
         draw_points(axis, widths, median, f"α = {alpha}", marker)
     rival = data["median_1.5"].mean(0)[0] * (widths / widths[0]) ** 0.5
     axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope ½, from α = 1.5")
@@ -243,11 +248,11 @@ def posterior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of hidden layers drawn.
 
     Returns:
-      ``x``: ``[37]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
+      ``x``: ``[49]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
       the Gaussian process; ``effective_fraction``: of the sample, one number.
     """
     draws = {"chapter": 10_000, "paper": 1_000_000}[scale]
-    x = np.linspace(-2, 2, 37)
+    x = np.linspace(-2, 2, 49)
     finite = lab_posterior.sample_posterior(
         REGRESSION, key, draws, 4, DATA_X[:, None], DATA_Y, x[:, None], NOISE_VAR
     )
@@ -282,7 +287,7 @@ def draw_posterior(data: dict[str, np.ndarray]) -> Canvas:
         axis.plot(x, mean, color=color)
         axis.plot(DATA_X, DATA_Y, "k+", ms=9, mew=2)
         axis.set(title=title, ylabel="f(x)")
-    axes[0].plot(x, data["mean_limit"], color=style.THEORY, lw=1, ls="--")
+    axes[0].plot(x, data["mean_limit"], color=style.THEORY, lw=0.9)
     axes[-1].set_xlabel("x")
     return figure
 
@@ -300,7 +305,7 @@ def learning_shift(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       deviation of that entry from network to network, ``[20, n]``.
     """
     draws = {"chapter": 3_000, "paper": 100_000}[scale]
-    widths = np.array([32, 64, 128, 256])
+    widths = np.array([64, 128, 256, 512])
 
     def measure(key):
         rows = []
@@ -326,7 +331,7 @@ def draw_learning_shift(data: dict[str, np.ndarray]) -> Canvas:
     draw_points(axis, widths, data["spread"], "varies from network to network", "s", style.KINDS[1])
     for name, slope in (("shift", -1.0), ("spread", -0.5)):
         line = data[name].mean(0)[0] * (widths / widths[0]) ** slope
-        axis.loglog(widths, line, color=style.THEORY)
+        axis.loglog(widths, line, ":", color=style.GUIDE)
     axis.set(xlabel="hidden units H", ylabel="change of a kernel entry")
     axis.set_xticks(widths, widths)
     axis.minorticks_off()

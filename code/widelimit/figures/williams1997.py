@@ -32,7 +32,7 @@ def erf_kernel(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``theory``: ``[3, n]``.
     """
     draws = {"chapter": 200, "paper": 20_000}[scale]
-    x = np.linspace(-4, 4, 33)
+    x = np.linspace(-4, 4, 65)
     points = jnp.asarray(np.concatenate([ANCHORS, x]))[:, None]
     rows = slice(0, len(ANCHORS)), slice(len(ANCHORS), None)
 
@@ -51,9 +51,9 @@ def draw_erf_kernel(data: dict[str, np.ndarray]) -> Canvas:
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
     for index, (anchor, marker) in enumerate(zip(ANCHORS, "os^", strict=True)):
         axis.plot(data["x"], data["theory"][index], color=style.THEORY, lw=1.4)
-        measured, color = data["measured"][:, index, ::2], style.KINDS[index]
+        measured, color = data["measured"][:, index, ::4], style.KINDS[index]
         label = f"x′ = {anchor:g}".replace("-", "−")
-        draw_points(axis, data["x"][::2], measured, label, marker, color)
+        draw_points(axis, data["x"][::4], measured, label, marker, color)
     axis.set(xlabel="x", ylabel="K(x, x′)")
     axis.legend()
     return figure

@@ -2,5 +2,6 @@
 
 from widelimit.ledger.claim import Claim
 from widelimit.ledger.estimate import Estimate, exact_loglog_slope, loglog_slope, mean
+from widelimit.ledger.render import format_number
 
-__all__ = ["Claim", "Estimate", "exact_loglog_slope", "loglog_slope", "mean"]
+__all__ = ["Claim", "Estimate", "exact_loglog_slope", "format_number", "loglog_slope", "mean"]

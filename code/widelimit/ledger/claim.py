@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from widelimit.ledger.estimate import Estimate
-from widelimit.ledger.render import to_html, to_text
+from widelimit.ledger.render import format_number, to_html, to_text
 
 HOLDS = "holds"
 CAVEAT = "holds with a caveat"
@@ -85,9 +85,11 @@ class Claim:
                 "or neither"
             )
         statistical = self.measured.half_width()
-        reason = f"statistical: Student t at the tail of 4σ, {self.measured.dof + 1} replicates"
+        reason = f"Student t, tail of 4σ, {self.measured.dof + 1} replicates"
         if self.systematic:
-            reason += f"; systematic {self.systematic:.2g}: {self.systematic_reason}"
+            reason += (
+                f"; plus {format_number(float(f'{self.systematic:.2g}'))}: {self.systematic_reason}"
+            )
         object.__setattr__(self, "predicted", float(self.predicted))
         object.__setattr__(self, "rival", float(self.rival))
         object.__setattr__(self, "tolerance", statistical + float(self.systematic))
