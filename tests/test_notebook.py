@@ -8,7 +8,6 @@ import jax
 import matplotlib
 import numpy as np
 import pytest
-from IPython.core import displaypub
 from matplotlib.figure import Figure as Canvas
 
 import widelimit
@@ -46,6 +45,9 @@ def test_setup_is_the_packages():
     ("variable", "value", "field", "expected"),
     [
         ("WIDELIMIT_SEED", "17", "seed", 17),
+        ("WIDELIMIT_SEED", "4294967295", "seed", 2**32 - 1),
+        ("WIDELIMIT_SEED", "", "seed", 0),
+        ("WIDELIMIT_SCALE", "", "scale", "chapter"),
         ("WIDELIMIT_SCALE", "paper", "scale", "paper"),
         ("WIDELIMIT_DRAW", "0", "draws_figures", False),
         ("WIDELIMIT_DRAW", "1", "draws_figures", True),
@@ -59,8 +61,8 @@ def test_setup_reads_the_environment(monkeypatch, variable, value, field, expect
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        *(("WIDELIMIT_SEED", value) for value in ("", "-1", "1.5", "seven", "1e3")),
-        *(("WIDELIMIT_SCALE", value) for value in ("", "Chapter", "huge")),
+        *(("WIDELIMIT_SEED", value) for value in ("-1", "1.5", "seven", "1e3", "²", "4294967296")),
+        *(("WIDELIMIT_SCALE", value) for value in ("Chapter", "huge")),
     ],
 )
 def test_setup_names_a_bad_variable(monkeypatch, variable, value):
@@ -88,6 +90,9 @@ def test_keys_of_replicates_differ():
     assert len(np.unique(drawn, axis=0)) == 20
     np.testing.assert_array_equal(drawn, [numbers(key) for key in RUN.keys("a", 20)])
     assert not np.any(drawn == numbers(RUN.key("a")))
+    # Nor the keys that an experiment makes by folding numbers into its own.
+    folded = [numbers(jax.random.fold_in(RUN.key("a"), i)) for i in range(20)]
+    assert len(np.unique([*drawn, *folded], axis=0)) == 40
 
 
 @pytest.fixture
@@ -95,11 +100,12 @@ def shown(monkeypatch):
     """Whatever is displayed, as (data, metadata)."""
     outputs = []
 
-    def publish(*args, data=None, metadata=None, **kwargs):
-        outputs.append((data if data is not None else args[0], metadata))
+    def display(data, *, raw, metadata):
+        assert raw
+        outputs.append((data, metadata))
 
-    monkeypatch.setattr("IPython.core.display_functions.publish_display_data", publish)
-    assert displaypub
+    # Without a kernel IPython's own would print.
+    monkeypatch.setattr("IPython.display.display", display)
     return outputs
 
 
@@ -155,7 +161,10 @@ def test_show_draws_nothing_when_told_so(shown):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        *(({"number": bad}, "number is") for bad in ("", "1", "1.", ".2", "1.2.3", "a.1", "1.2 ")),
+        *(
+            ({"number": bad}, "number is")
+            for bad in ("", "1", "1.", ".2", "1.2.3", "a.1", "1.2 ", "1.²")
+        ),
         ({"caption": " "}, "figure 1.2: caption is empty"),
         ({"alt": ""}, "figure 1.2: alt is empty"),
     ],

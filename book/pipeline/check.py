@@ -9,11 +9,13 @@ from nbformat import NotebookNode
 
 from pipeline import digest, notebook, outputs, setup_cell
 from pipeline.book import Book, Chapter
+from widelimit.ledger.render import to_html, to_text
 
 MAX_NOTEBOOK_BYTES = 2_000_000
 # Tags and comments by which nbval or the builder would pass over a cell's output.
 _EXCUSES = re.compile(
-    r"(nbval|pytestraises|skip.execution|raises.exception|remove.output|skip_?cell)", re.IGNORECASE
+    r"(nbval|pytest_validate|pytestraises|skip.execution|raises.exception|remove.output|skip_?cell)",
+    re.IGNORECASE,
 )
 
 _GATED = "around code cells use {solution-start} ... {solution-end}"
@@ -143,6 +145,8 @@ def _claims(stored: NotebookNode) -> Iterator[str]:
     ids = [claim["id"] for claim in claims(stored)]
     for repeated in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"claim {repeated!r} is shown {ids.count(repeated)} times; an id is used once"
+    for output in _ours(stored, "claim"):
+        yield from _forged(output)
     for claim in claims(stored):
         if not claim["as_expected"]:
             yield (
@@ -151,8 +155,31 @@ def _claims(stored: NotebookNode) -> Iterator[str]:
             )
 
 
+def _forged(output: NotebookNode) -> Iterator[str]:
+    """A claim's row must be what its data say: nbval compares the row, and never the data."""
+    claim = output.metadata["widelimit"]["claim"]
+    shown = (output.data.get("text/plain"), output.data.get("text/html"))
+    if shown != (to_text(claim), to_html(claim)):
+        yield f"claim {claim['id']!r} shows another row than its data; run 'make execute FORCE=1'"
+    agrees = abs(claim["measured"] - claim["predicted"]) <= claim["tolerance"]
+    rejected = abs(claim["measured"] - claim["rival"]["value"]) > claim["tolerance"]
+    stated = (claim["verdict"] != "does not hold", claim["rival"]["rejected"])
+    if stated != (agrees and rejected, rejected):
+        yield (
+            f"claim {claim['id']!r} states {claim['verdict']!r}, and its numbers say otherwise; "
+            "run 'make execute FORCE=1'"
+        )
+
+
+def _ours(stored: NotebookNode, kind: str) -> list[NotebookNode]:
+    return [
+        output
+        for cell in notebook.code_cells(stored)
+        for output in cell.outputs
+        if kind in output.get("metadata", {}).get("widelimit", {})
+    ]
+
+
 def claims(stored: NotebookNode) -> list[dict]:
     """The claims a notebook shows, in order, as the ledger wrote them into its metadata."""
-    shown = [output for cell in notebook.code_cells(stored) for output in cell.outputs]
-    ours = [output.get("metadata", {}).get("widelimit", {}) for output in shown]
-    return [about["claim"] for about in ours if "claim" in about]
+    return [output.metadata["widelimit"]["claim"] for output in _ours(stored, "claim")]

@@ -1,9 +1,9 @@
 """What a chapter's stored outputs depend on, as two digests.
 
 ``text`` is the digest of the ``.md``; ``code`` that of its code cells and of the syntax trees,
-docstrings removed, of every ``widelimit`` module they import, directly or not. A change of prose
-alters only the first, so ``make sync`` can record it without running anything; a comment or a
-docstring in the package alters neither.
+docstrings removed, of every ``widelimit`` module they import, directly or not, with the pins of
+the numeric libraries. A change of prose alters only the first, so ``make sync`` can record it
+without running anything; a comment or a docstring in the package alters neither.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pipeline.book import Book, Chapter
 
+_NUMERIC = {"jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn", "matplotlib"}
+
 
 def of_chapter(book: Book, chapter: Chapter, cells: list[str]) -> dict[str, str]:
     """The two digests of a chapter whose code cells are ``cells``."""
@@ -22,7 +24,16 @@ def of_chapter(book: Book, chapter: Chapter, cells: list[str]) -> dict[str, str]
     own = [cell.replace(book.repository, "") for cell in cells]
     modules = _reachable(book.package, [_parse(cell, chapter.slug) for cell in cells])
     code = own + [f"{name}: {_canonical(tree)}" for name, tree in sorted(modules.items())]
+    code += _pinned(book.root / "constraints.txt")
     return {"text": _hash(chapter.text.read_text(encoding="utf-8")), "code": _hash(*code)}
+
+
+def _pinned(constraints: Path) -> list[str]:
+    """The pins of the libraries that make the numbers: stored outputs hold under them."""
+    if not constraints.is_file():
+        return []
+    lines = constraints.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.partition("==")[0] in _NUMERIC]
 
 
 def _hash(*parts: str) -> str:

@@ -39,6 +39,8 @@ class ShallowPrior:
 
     def __post_init__(self) -> None:
         for name in ("input_weight_std", "input_bias_std", "output_weight_std", "output_bias_std"):
+            # Plain floats: hashable for jit, and weakly typed, so that networks stay in float32.
+            object.__setattr__(self, name, float(getattr(self, name)))
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value}; a standard deviation is finite and ≥ 0")

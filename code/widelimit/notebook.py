@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
-import zlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import jax
+import numpy as np
 
 from widelimit.figures import style
 from widelimit.figures.registry import SCALES
@@ -32,11 +34,15 @@ class Run:
 
     def key(self, name: str) -> jax.Array:
         """Random key of the experiment called ``name``: the same however cells are ordered."""
-        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
+        digest = hashlib.sha256(name.encode()).digest()
+        return jax.random.fold_in(
+            jax.random.key(self.seed), np.uint32(int.from_bytes(digest[:4], "little"))
+        )
 
     def keys(self, name: str, count: int) -> jax.Array:
-        """Independent keys for the replicates of the experiment called ``name``."""
-        return jax.random.split(self.key(name), count)
+        """Independent keys for replicates of ``name``, independent of ``key(name)`` too."""
+        # Not split from key(name): splitting a key and folding into it give the same keys.
+        return jax.random.split(self.key(f"{name}: replicates"), count)
 
     def show(
         self, draw: Callable[[Any], Any], data: Any, *, number: str, caption: str, alt: str
@@ -54,8 +60,7 @@ class Run:
           ValueError: a number not of the form 1.2, or a caption or an alternative text that is
             empty.
         """
-        chapter, _, place = number.partition(".")
-        if not (chapter.isdigit() and place.isdigit()):
+        if not re.fullmatch(r"[0-9]+\.[0-9]+", number):
             raise ValueError(f"number is {number!r}; write chapter and place, as '1.2'")
         for name, text in (("caption", caption), ("alt", alt)):
             if not text.strip():
@@ -95,12 +100,13 @@ def setup() -> Run:
     Raises:
       ValueError: a variable whose value is not one of those.
     """
-    seed, scale = (
-        os.environ.get("WIDELIMIT_SEED", "0"),
-        os.environ.get("WIDELIMIT_SCALE", "chapter"),
-    )
-    if not seed.isdigit():
-        raise ValueError(f"WIDELIMIT_SEED is {seed!r}; set it to a whole number ≥ 0, or unset it")
+    seed = os.environ.get("WIDELIMIT_SEED") or "0"
+    scale = os.environ.get("WIDELIMIT_SCALE") or "chapter"
+    # 32 bits: JAX reads no more of a seed unless 64-bit mode is on.
+    if not re.fullmatch(r"[0-9]{1,10}", seed) or int(seed) >= 2**32:
+        raise ValueError(
+            f"WIDELIMIT_SEED is {seed!r}; set it to a whole number from 0 to 2^32 - 1, or unset it"
+        )
     if scale not in SCALES:
         raise ValueError(f"WIDELIMIT_SCALE is {scale!r}; set it to one of {', '.join(SCALES)}")
     jax.config.update("jax_enable_x64", True)

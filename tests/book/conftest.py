@@ -8,6 +8,8 @@ import pytest
 from pipeline import execute
 from pipeline.book import Book
 
+REPO = Path(__file__).resolve().parents[2]
+
 CHAPTER = """\
 ---
 jupytext:
@@ -65,6 +67,8 @@ import os
 
 from IPython.display import display
 
+from widelimit.render import to_html, to_text
+
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><desc>SEED</desc></svg>"
 
 
@@ -89,15 +93,25 @@ class Run:
 
     def claim(self, name):
         good = self.seed != 13
-        verdict = "holds" if good else "does not hold"
-        row = {"id": name, "verdict": verdict, "as_expected": good, "comment": "",
-               "expected_disagreement": None}
-        bundle = {
-            "text/html": f'<p>1 <span class="wl-measured">1.{self.seed}</span> {verdict}</p>',
-            "text/plain": f"predicted 1, measured ‹1.{self.seed}›: {verdict}",
+        row = {
+            "id": name,
+            "statement": "One is one.",
+            "source": "here",
+            "predicted": 1.0,
+            "measured": 1 + self.seed / 1e9 if good else 2.0,
+            "stderr": 0.01,
+            "tolerance": 0.05,
+            "tolerance_reason": "five errors",
+            "rival": {"name": "three", "value": 3.0, "rejected": True},
+            "verdict": "holds" if good else "does not hold",
+            "comment": "",
+            "expected_disagreement": None,
+            "as_expected": good,
         }
+        bundle = {"text/html": to_html(row), "text/plain": to_text(row)}
         display(bundle, raw=True, metadata={"widelimit": {"claim": row}})
 """,
+    "render.py": (REPO / "code/widelimit/ledger/render.py").read_text(encoding="utf-8"),
     "words.py": '''\
 """What the chapter says."""
 

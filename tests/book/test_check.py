@@ -93,6 +93,18 @@ BROKEN = {
         lambda c: c[CLAIM].outputs.append(c[CLAIM].outputs[0]),
         "claim 'small/first' is shown 2 times",
     ),
+    "a claim whose data were changed": (
+        lambda c: c[CLAIM].outputs[0].metadata.widelimit.claim.update(statement="Forged."),
+        "claim 'small/first' shows another row than its data",
+    ),
+    "a claim whose verdict is not that of its numbers": (
+        lambda c: c[CLAIM].outputs[0].metadata.widelimit.claim.update(measured=2.0),
+        "claim 'small/first' states 'holds', and its numbers say otherwise",
+    ),
+    "nbval's own excuse": (
+        lambda c: c[CLAIM].update(source="# PYTEST_VALIDATE_IGNORE_OUTPUT\n" + c[CLAIM].source),
+        "is excused from the tests by",
+    ),
     "a claim that fails": (
         lambda c: c[CLAIM].outputs[0].metadata.widelimit.claim.update(as_expected=False),
         "claim 'small/first': holds",

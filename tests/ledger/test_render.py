@@ -30,8 +30,8 @@ def row(**changes):
         (1.0, "1"),
         (-0.5, "−0.5"),
         (1 / 3, "0.333333"),
-        (-1.25e-7, "−1.25e−07"),
-        (1234567.0, "1.23457e+06"),
+        (-1.25e-7, "−1.25 × 10^−7"),
+        (1234567.0, "1.23457 × 10^6"),
         (123456.4, "123456"),
     ],
 )
@@ -47,11 +47,10 @@ def test_a_number_has_six_digits_and_a_true_minus(value, text):
         (12.0, 3.4, "12.0 ± 3.4"),
         (1234.0, 56.0, "1234 ± 56"),
         (0.0, 0.012, "0.000 ± 0.012"),
-        (0.0, 0.0, "0 ± 0"),
-        (-2.5, 0.0, "−2.5 ± 0"),
         (1e-4, 1e-5, "0.000100 ± 0.000010"),
         (3.2e-7, 1.1e-8, "(3.20 ± 0.11) × 10^−7"),
         (-3.2e-7, 1.1e-8, "(−3.20 ± 0.11) × 10^−7"),
+        (-0.001, 0.25, "0.00 ± 0.25"),  # no negative zero
         (0.0, 2.5e-9, "(0.0 ± 2.5) × 10^−9"),
         (4.56e8, 1.2e6, "(4.560 ± 0.012) × 10^8"),
         (999999.0, 12.0, "999999 ± 12"),
@@ -88,7 +87,7 @@ ROWS = {
 def test_marks_hold_measured_digits_and_nothing_else(changes):
     data = row(**changes)
     measured = format_measured(data["measured"], data["stderr"])
-    marked = [measured, f"{data['tolerance']:.2g}"]
+    marked = [measured, format_number(data["tolerance"], 2)]
     text, html = to_text(data), to_html(data)
     assert re.findall("‹(.*?)›", text) == marked
     assert re.findall(r'<span class="wl-measured">(.*?)</span>', html) == marked

@@ -72,7 +72,7 @@ def _kurtosis(f):
 
 def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
     """Three panels of :func:`convergence`, each with the rival slope −½."""
-    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.2))
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.4))
     titles = {"kurtosis": "excess kurtosis", "kolmogorov": "Kolmogorov distance", "mmd": "MMD"}
     widths = data["widths"]
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
@@ -81,16 +81,15 @@ def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
         draw_points(axis, widths, data[name], "measured")
         rival = exact[0] * (widths / widths[0]) ** -0.5
         axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope −½")
-        axis.set(title=title, xlabel="hidden units H")
-        axis.set_xticks(widths[::2], widths[::2])
-        axis.minorticks_off()
+        axis.set_title(title)
+        style.width_axis(axis, widths[::2])
     small = data["sampled_widths"]
     # κ_H is exactly proportional to 1/H, so its line goes on to the left.
     left = np.append(small, widths[0])
     axes[0].loglog(left, data["kurtosis_theory"][0] * widths[0] / left, color=style.THEORY)
     draw_points(axes[0], small, data["sampled_kurtosis"], "from outputs alone", marker="s")
-    axes[0].set_xticks([1, 8, 64, 256], ["1", "8", "64", "256"])
-    axes[0].legend(fontsize=8)
+    style.width_axis(axes[0], [1, 8, 64, 256])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -227,9 +226,8 @@ def draw_stable_scaling(data: dict[str, np.ndarray]) -> Canvas:
         draw_points(axis, widths, median, f"α = {alpha}", marker)
     rival = data["median_1.5"].mean(0)[0] * (widths / widths[0]) ** 0.5
     axis.loglog(widths, rival, "--", color=style.RIVAL, label="slope ½, from α = 1.5")
-    axis.set(xlabel="hidden units H", ylabel="median of |Σ vⱼhⱼ|")
-    axis.set_xticks(widths, widths)
-    axis.minorticks_off()
+    axis.set_ylabel("median of |Σ vⱼhⱼ|")
+    style.width_axis(axis, widths)
     axis.legend()
     return figure
 
@@ -251,7 +249,7 @@ def posterior(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``x``: ``[49]``; ``mean``, ``std``: of the finite network; ``mean_limit``, ``std_limit``: of
       the Gaussian process; ``effective_fraction``: of the sample, one number.
     """
-    draws = {"chapter": 10_000, "paper": 1_000_000}[scale]
+    draws = {"chapter": 10_000, "paper": 100_000}[scale]
     x = np.linspace(-2, 2, 49)
     finite = lab_posterior.sample_posterior(
         REGRESSION, key, draws, 4, DATA_X[:, None], DATA_Y, x[:, None], NOISE_VAR
@@ -332,9 +330,9 @@ def draw_learning_shift(data: dict[str, np.ndarray]) -> Canvas:
     for name, slope in (("shift", -1.0), ("spread", -0.5)):
         line = data[name].mean(0)[0] * (widths / widths[0]) ** slope
         axis.loglog(widths, line, ":", color=style.GUIDE)
-    axis.set(xlabel="hidden units H", ylabel="change of a kernel entry")
-    axis.set_xticks(widths, widths)
-    axis.minorticks_off()
+    axis.set_ylabel("change of a kernel entry")
+    axis.set_yticks([0.003, 0.01, 0.03, 0.1], ["0.003", "0.01", "0.03", "0.1"])
+    style.width_axis(axis, widths)
     axis.legend()
     return figure
 

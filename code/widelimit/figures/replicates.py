@@ -54,9 +54,10 @@ def in_groups(samples: Any) -> Any:
       samples: array whose first axis holds the samples, a multiple of ``REPLICATES`` of them.
 
     Returns:
-      Shape ``[REPLICATES, samples / REPLICATES, ...]``, axes of length 1 dropped.
+      Shape ``[REPLICATES, samples / REPLICATES, ...]``, trailing axes of length 1 dropped.
     """
-    return samples.reshape(REPLICATES, -1, *samples.shape[1:]).squeeze()
+    kept = [size for size in samples.shape[1:] if size != 1]
+    return samples.reshape(REPLICATES, -1, *kept)
 
 
 def draw_points(

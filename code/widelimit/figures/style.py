@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from cycler import cycler
 from matplotlib.colors import to_hex
+from matplotlib.ticker import NullLocator
 
 THEORY = "#1a1a1a"
 EXPERIMENT = "#0072b2"
@@ -68,6 +69,18 @@ def width_colors(n: int) -> list[str]:
     # The ends of the map are left out: the lightest is faint on white, the darkest is THEORY's.
     shades = [0.75 - 0.65 * i / (n - 1) for i in range(n)] if n > 1 else [0.1]
     return [to_hex(matplotlib.colormaps["viridis"](shade)) for shade in shades]
+
+
+def width_axis(axis: Any, widths: Any) -> None:
+    """Label a logarithmic axis of hidden units with the widths themselves.
+
+    Args:
+      axis: matplotlib axes.
+      widths: where to put ticks, whole numbers.
+    """
+    axis.set_xticks(widths, [f"{width:,}" for width in widths])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlabel("hidden units H")
 
 
 def svg_bytes(figure: Any) -> bytes:

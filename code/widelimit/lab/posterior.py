@@ -8,10 +8,12 @@ answer can be trusted.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from widelimit.architectures import ShallowPrior
@@ -42,8 +44,7 @@ class Posterior(NamedTuple):
     @property
     def std(self) -> Float[Array, " m"]:
         """Posterior standard deviation of f at the test inputs."""
-        second = self.weights @ (self.variances + self.means**2)
-        return jnp.sqrt(second - self.mean**2)
+        return jnp.sqrt(self.weights @ (self.variances + (self.means - self.mean[None]) ** 2))
 
     @property
     def effective_fraction(self) -> Float[Array, ""]:
@@ -62,7 +63,7 @@ def _condition(covariance, y, noise_var):
     return (
         log_likelihood,
         whitened @ cross,
-        jnp.diagonal(covariance)[n:] - jnp.sum(cross**2, axis=0),
+        jnp.maximum(jnp.diagonal(covariance)[n:] - jnp.sum(cross**2, axis=0), 0),
     )
 
 
@@ -92,16 +93,24 @@ def sample_posterior(
       The weighted sample, float32. Check :attr:`Posterior.effective_fraction` before use.
 
     Raises:
-      ValueError: noise_var ≤ 0, or numbers of inputs and targets that differ.
+      ValueError: noise_var that is not positive and finite, targets that are not finite or not
+        one an input, or a noise so small beside the kernel that float32 cannot factor their sum.
     """
-    if not noise_var > 0:
-        raise ValueError(f"noise_var is {noise_var}; importance weights need noise, so > 0")
-    if len(x) != len(y):
-        raise ValueError(f"x holds {len(x)} inputs and y {len(y)} targets; give one target each")
+    if not (math.isfinite(noise_var) and noise_var > 0):
+        raise ValueError(f"noise_var is {noise_var}; give the noise a finite variance > 0")
+    if jnp.shape(y) != (len(x),):
+        raise ValueError(f"y has shape {jnp.shape(y)} for {len(x)} inputs; give one target each")
+    if not np.all(np.isfinite(np.asarray(y))):
+        raise ValueError("y holds a target that is not finite; drop it")
     inputs = jnp.concatenate([jnp.asarray(x, jnp.float32), jnp.asarray(x_test, jnp.float32)])
     covariances = conditional_covariance(prior, key, draws, width, inputs)
     covariances = covariances + jnp.float32(prior.output_bias_std**2)
     log_likelihood, means, variances = jax.vmap(_condition, (0, None, None))(
         covariances, jnp.asarray(y, jnp.float32), jnp.float32(noise_var)
     )
+    if not bool(jnp.all(jnp.isfinite(log_likelihood))):
+        raise ValueError(
+            f"noise_var={noise_var} is too small beside the kernel for float32; use a larger one, "
+            "or drop repeated inputs"
+        )
     return Posterior(jax.nn.softmax(log_likelihood), means, variances, covariances)

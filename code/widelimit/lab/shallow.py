@@ -28,7 +28,9 @@ def _stables(key, alpha, size, columns):
 
 @partial(jax.jit, static_argnames="activation")
 def _activate(activation, weights, bias_std, weight_std, x):
-    return activation(bias_std * weights[:, :1] + weight_std * weights[:, 1:] @ x.T)
+    # Accelerators would multiply in fewer bits unless asked not to.
+    drive = jnp.matmul(weights[:, 1:], x.T, precision="highest")
+    return activation(bias_std * weights[:, :1] + weight_std * drive)
 
 
 def _units(prior, key, size, x):
@@ -130,32 +132,38 @@ def stable(
 
     Args:
       key: a random key.
-      alpha: index in (0, 2]; 1 is Cauchy, 2 is Gaussian with variance 2.
+      alpha: index in [0.4, 2]; 1 is Cauchy, 2 is Gaussian with variance 2. Smaller indices would
+        overflow float32.
       shape: of the result.
 
     Returns:
-      float32 numbers, all finite.
+      float32 numbers, all finite. They are made in 64 bits where those are on; else the far tail,
+      beyond a probability of about 1e-6, is cut.
 
     Raises:
-      ValueError: a concrete alpha outside (0, 2].
+      ValueError: a concrete alpha outside [0.4, 2].
 
     Source: Chambers, Mallows & Stuck 1976, symmetric case.
     """
-    if not isinstance(alpha, jax.core.Tracer) and not 0 < alpha <= 2:
-        raise ValueError(f"alpha is {alpha}; a stable index lies in (0, 2]")
+    if not isinstance(alpha, jax.core.Tracer) and not 0.4 <= alpha <= 2:
+        raise ValueError(f"alpha is {alpha}; give a stable index in [0.4, 2]")
     key_angle, key_time = jax.random.split(key)
-    angle = jnp.pi * (jax.random.uniform(key_angle, shape, jnp.float32) - 0.5)
-    # Away from the end points, where float32 would round the cosine to zero.
-    angle = jnp.clip(angle, -jnp.pi / 2 + 1e-6, jnp.pi / 2 - 1e-6)
-    time = jnp.maximum(jax.random.exponential(key_time, shape, jnp.float32), 1e-30)
+    # The widest type there is: the tails come from angles and times next to an end point.
+    dtype = jnp.result_type(float)
+    eps, alpha = jnp.finfo(dtype).eps, jnp.asarray(alpha, dtype)
+    edge = (1 - 4 * eps) / 2
+    turn = jnp.clip(jax.random.uniform(key_angle, shape, dtype) - 0.5, -edge, edge)
+    time = jnp.maximum(jax.random.exponential(key_time, shape, dtype), eps / 2)
+    angle = jnp.pi * turn
     ratio = jnp.cos((1 - alpha) * angle) / time
-    return jnp.sin(alpha * angle) / jnp.cos(angle) ** (1 / alpha) * ratio ** ((1 - alpha) / alpha)
+    stable = jnp.sin(alpha * angle) / jnp.cos(angle) ** (1 / alpha) * ratio ** ((1 - alpha) / alpha)
+    return stable.astype(jnp.float32)
 
 
 @partial(jax.jit, static_argnames=("networks", "width"))
 def _weighted_sum(h, v, networks, width, scale):
     h, v = _grouped(h, networks, width), _grouped(v, networks, width)
-    return scale * jnp.einsum("nwo,nwx->nox", v, h)
+    return scale * jnp.einsum("nwo,nwx->nox", v, h, precision="highest")
 
 
 def outputs(
@@ -187,12 +195,12 @@ def outputs(
       f at the inputs, float32, shape ``[draws, outputs, n]``.
 
     Raises:
-      ValueError: x without two axes, a count below 1, or alpha outside (0, 2].
+      ValueError: x without two axes, a count below 1, or alpha outside [0.4, 2].
     """
     if outputs < 1:
         raise ValueError(f"outputs={outputs}; a network has at least one")
-    if alpha is not None and not 0 < alpha <= 2:
-        raise ValueError(f"alpha is {alpha}; a stable index lies in (0, 2]")
+    if alpha is not None and not 0.4 <= alpha <= 2:
+        raise ValueError(f"alpha is {alpha}; give a stable index in [0.4, 2]")
     if exponent is None:
         exponent = 0.5 if alpha is None else 1 / alpha
     x = _checked(x, draws, width)
@@ -245,10 +253,14 @@ def squared_increments(
       One mean a separation, float32, shape ``[k]``.
 
     Raises:
-      ValueError: separations without two axes, or draws or width below 1.
+      ValueError: shapes that do not fit, or draws or width below 1.
     """
-    ends = jnp.asarray(x, jnp.float32) + _checked(separations, draws, width)
-    points = jnp.concatenate([jnp.asarray(x, jnp.float32)[None], ends])
+    start, moves = jnp.asarray(x, jnp.float32), _checked(separations, draws, width)
+    if start.shape != moves.shape[1:]:
+        raise ValueError(
+            f"x has shape {start.shape} and separations {moves.shape}; give [d], [k, d]"
+        )
+    points = jnp.concatenate([start[None], start[None] + moves])
 
     def one_block(key, size, networks):
         return _squared_moves(_units(prior, key, size, points), networks, width)

@@ -63,8 +63,9 @@ class Claim:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+([-.][a-z0-9]+)*", self.id):
             raise ValueError(f"id {self.id!r} is not of the form topic/name in lower case")
-        for name in ("statement", "source", "rival_name"):
-            if not getattr(self, name).strip():
+        for name in ("statement", "source", "rival_name", "caveat", "expected_disagreement"):
+            text = getattr(self, name)
+            if text is not None and not text.strip():
                 raise ValueError(f"claim {self.id}: {name} is empty; write it out")
         numbers = {
             "predicted": self.predicted,
@@ -78,7 +79,7 @@ class Claim:
                 raise ValueError(f"claim {self.id}: {name} is {value}; a claim needs a number")
         if self.rival == self.predicted:
             raise ValueError(f"claim {self.id}: the rival {self.rival} equals the prediction")
-        if self.systematic < 0 or (self.systematic > 0) != bool(self.systematic_reason):
+        if self.systematic < 0 or (self.systematic > 0) != bool(self.systematic_reason.strip()):
             raise ValueError(
                 f"claim {self.id}: systematic={self.systematic} with reason "
                 f"{self.systematic_reason!r}; give an allowance > 0 and the order it comes from, "
@@ -114,17 +115,26 @@ class Claim:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the verdict is the one the chapter announces: it holds, or is known not to."""
-        return (self.verdict == FAILS) == (self.expected_disagreement is not None)
+        """Whether the verdict is the one the chapter announces.
+
+        A claim announced to disagree must disagree: being too blunt for its rival is no
+        disagreement.
+        """
+        if self.expected_disagreement is not None:
+            return not self.agrees
+        return self.verdict != FAILS
 
     @property
     def comment(self) -> str:
         """What stands beside the verdict: the caveat, or why the claim does not hold."""
-        if self.verdict != FAILS:
-            unexpected = "; expected not to hold, and yet it does" if not self.as_expected else ""
-            return (self.caveat or "") + unexpected
-        why = "prediction outside the tolerance" if not self.agrees else "too blunt for its rival"
-        return f"{why}; {self.expected_disagreement or 'not expected'}"
+        parts = [] if self.verdict == FAILS else [self.caveat]
+        if not self.agrees:
+            parts += ["prediction outside the tolerance", self.expected_disagreement]
+        elif not self.rival_rejected:
+            parts += ["too blunt for its rival"]
+        if not self.as_expected:
+            parts += ["expected to disagree" if self.expected_disagreement else "not expected"]
+        return "; ".join(part for part in parts if part)
 
     def to_dict(self) -> dict:
         """The claim as plain data: the row the ledger keeps. Numbers are floats in full."""

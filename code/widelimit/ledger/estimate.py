@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +26,33 @@ class Estimate:
 
     Args:
       value: the mean over replicates.
-      stderr: its standard error, same unit as ``value``, ≥ 0.
-      dof: degrees of freedom of ``stderr``, replicates minus one.
+      stderr: its standard error, same unit as ``value``, > 0.
+      dof: degrees of freedom of ``stderr``, replicates minus one: at least 15.
+
+    Raises:
+      ValueError: a value that is not finite, an error that is not positive (replicates that agree
+        to the last digit have shared a key or saturated), or too few degrees of freedom.
     """
 
     value: float
     stderr: float
     dof: int
+
+    def __post_init__(self) -> None:
+        for name, kind in (("value", float), ("stderr", float), ("dof", int)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        if not (math.isfinite(self.value) and math.isfinite(self.stderr)):
+            raise ValueError(f"estimate {self.value} ± {self.stderr} is not finite; find out why")
+        if self.stderr <= 0:
+            raise ValueError(
+                f"stderr is {self.stderr}; replicates that all agree have shared a random key, or "
+                "measure something that is not random: compare such numbers in a test instead"
+            )
+        if self.dof < MIN_REPLICATES - 1:
+            raise ValueError(
+                f"dof is {self.dof}; an error that can be trusted takes at least {MIN_REPLICATES} "
+                "independent replicates: run more keys"
+            )
 
     def half_width(self) -> float:
         """Half-width of the Student-t interval whose tails hold probability ``TAIL`` together."""
@@ -48,7 +69,8 @@ def mean(replicates: ArrayLike) -> Estimate:
       The estimate, with ``len(replicates) - 1`` degrees of freedom.
 
     Raises:
-      ValueError: fewer than 16 replicates, more than one axis, or a value that is not finite.
+      ValueError: fewer than 16 replicates, more than one axis, a value that is not finite, or
+        replicates that are all equal.
     """
     x = np.asarray(replicates, dtype=float)
     if x.ndim != 1:
@@ -113,7 +135,8 @@ def _slopes(x, y):
     if len(np.unique(x)) < 2:
         raise ValueError("x needs at least two different values: a slope has no other meaning")
     for name, values in (("x", x), ("y", y)):
-        if not np.all(values > 0):
-            raise ValueError(f"{name} holds {values.min()}; a log–log slope needs positive values")
+        if not (np.all(values > 0) and np.all(np.isfinite(values))):
+            bad = values[~((values > 0) & np.isfinite(values))].flat[0]
+            raise ValueError(f"{name} holds {bad}; a log–log slope needs finite positive values")
     logs = np.log(x) - np.log(x).mean()
     return np.log(y) @ logs / (logs @ logs)

@@ -13,22 +13,23 @@ _MARK = {"holds": "✓", "holds with a caveat": "✓", "does not hold": "✗"}
 _COLOR = {"holds": "#0a7d5a", "holds with a caveat": "#b06f00", "does not hold": "#c0392b"}
 
 
-def format_number(value: float) -> str:
-    """A predicted number with six significant digits, and a true minus sign."""
-    return f"{value:.6g}".replace("-", "−")
+def format_number(value: float, digits: int = 6) -> str:
+    """A number with so many significant digits, a true minus sign and ×10 for large powers."""
+    mantissa, _, power = f"{value + 0.0:.{digits}g}".partition("e")
+    return (mantissa + (f" × 10^{int(power)}" if power else "")).replace("-", "−")
 
 
 def format_measured(value: float, stderr: float) -> str:
     """``value ± error``, the error with two significant digits and the value to match."""
-    if stderr == 0:
-        return f"{format_number(value)} ± 0"
     scale = max(abs(value), stderr)
-    if not 1e-4 <= scale < 1e6:
+    if not 1e-4 <= scale < 1e6 and scale > 1e-300:
         power = math.floor(math.log10(scale))
-        inner = format_measured(value / 10**power, stderr / 10**power)
+        inner = format_measured(value / 10.0**power, stderr / 10.0**power)
         return f"({inner}) × 10^{power}".replace("^-", "^−")
-    decimals = max(0, 1 - math.floor(math.log10(stderr)))
-    return f"{value:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
+    # No more decimals than a double has.
+    decimals = min(12, max(0, 1 - math.floor(math.log10(stderr)))) if stderr > 0 else 6
+    rounded = round(value, decimals) + 0.0
+    return f"{rounded:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
 
 
 def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
@@ -39,7 +40,10 @@ def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
     return [
         ("predicted", format_number(row["predicted"])),
         ("measured", f"{before}{format_measured(row['measured'], row['stderr'])}{after}"),
-        ("tolerance", f"± {before}{row['tolerance']:.2g}{after} ({row['tolerance_reason']})"),
+        (
+            "tolerance",
+            f"± {before}{format_number(row['tolerance'], 2)}{after} ({row['tolerance_reason']})",
+        ),
         ("rival", f"{format_number(rival['value'])} ({rival['name']}): {rejected}"),
     ]
 

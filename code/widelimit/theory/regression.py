@@ -47,11 +47,12 @@ def condition(
       1e-16 times the condition number of K + σ²I.
 
     Raises:
-      ValueError: noise_var < 0 or K + σ²I not positive definite (checked outside jit).
+      ValueError: noise_var < 0 or K + σ²I not positive definite; under jit, where values are
+        traced, nothing is checked.
 
     Source: Williams & Rasmussen 1996; Rasmussen & Williams 2006, eqs. (2.23), (2.24), (2.30).
     """
-    if noise_var < 0:
+    if not isinstance(noise_var, jax.core.Tracer) and noise_var < 0:
         raise ValueError(f"noise_var is {noise_var}; a variance is ≥ 0")
     n = y.shape[0]
     factor = jnp.linalg.cholesky(kernel_train + noise_var * jnp.eye(n, dtype=kernel_train.dtype))

@@ -259,7 +259,7 @@ def test_stable_tails_fall_as_the_index(alpha):
     assert abs(np.mean(z > y) / 1e-3 - 1) < SIGMAS / np.sqrt(1e3) + 0.02
 
 
-@pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 1.0, 1.9999, 2.0])
+@pytest.mark.parametrize("alpha", [0.4, 0.5, 1.0, 1.9999, 2.0])
 def test_stable_numbers_are_always_finite(alpha):
     z = shallow.stable(KEY, alpha, (2000, 1000))
     assert z.shape == (2000, 1000)
@@ -315,7 +315,7 @@ def test_outputs_refuses(changes, message):
         draw("outputs", **changes)
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0, 2.1, float("nan")])
+@pytest.mark.parametrize("alpha", [0.0, 0.39, -1.0, 2.1, float("nan")])
 def test_stable_refuses(alpha):
     with pytest.raises(ValueError, match="alpha is"):
         shallow.stable(KEY, alpha, (3,))
