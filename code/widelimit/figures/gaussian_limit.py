@@ -53,7 +53,7 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         for width, one in each(widths, key_conditioned, "conditional variances")
     ]
     outputs = [
-        lab.outputs(TANH, one, REPLICATES * 10 * draws, int(width), X[None])
+        lab.outputs(TANH, one, REPLICATES * 25 * draws, int(width), X[None])
         for width, one in each(sampled_widths, key_sampled, "outputs")
     ]
     data = {"widths": widths, "sampled_widths": sampled_widths}
