@@ -96,6 +96,7 @@ def _cell(name: str, cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "markdown":
         yield from (f"{name} {problem}" for problem in _images(cell.source))
         yield from (f"{name} {problem}" for problem in _fences(cell.source))
+        yield from (f"{name} {problem}" for problem in _equations(cell.source))
         return
     if cell.cell_type != "code":
         yield f"{name} is a {cell.cell_type} cell; a chapter has text and code"
@@ -123,6 +124,13 @@ def _images(source: str) -> Iterator[str]:
     for found in re.finditer(directive, source, re.MULTILINE | re.DOTALL):
         if not re.search(r"^\s*:?alt:\s*\S", found["body"], re.MULTILINE):
             yield f"has an image without alt text, {found['path']!r}; add an ':alt:' line"
+
+
+def _equations(source: str) -> Iterator[str]:
+    """Sphinx splits an equation of several lines, and MathJax refuses a tag in a split."""
+    for equation in re.findall(r"\$\$(.+?)\$\$", source, re.DOTALL):
+        if "\\tag" in equation and "\\\\" in equation:
+            yield f"tags an equation of several lines, {equation[:40]!r}; number one line of it"
 
 
 def _fences(source: str) -> Iterator[str]:

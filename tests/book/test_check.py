@@ -101,6 +101,10 @@ BROKEN = {
         lambda c: c[CLAIM].outputs[0].metadata.widelimit.claim.update(measured=2.0),
         "claim 'small/first' states 'holds', and its numbers say otherwise",
     ),
+    "a tag on several lines": (
+        lambda c: c[2].update(source=r"$$a \\ b \tag{1.1}$$"),
+        "tags an equation of several lines",
+    ),
     "nbval's own excuse": (
         lambda c: c[CLAIM].update(source="# PYTEST_VALIDATE_IGNORE_OUTPUT\n" + c[CLAIM].source),
         "is excused from the tests by",

@@ -25,7 +25,7 @@ def edit(path, old, new):
         ("words.py", '"hello"', '"goodbye"'),  # what the chapter imports
         ("deeper/secret.py", '"there"', '"here"'),  # what that imports, relatively
         ("deeper/__init__.py", "", "import os\n"),  # a package on the way
-        ("notebook.py", "1.{self.seed}", "2.{self.seed}"),  # imported inside setup()
+        ("notebook.py", "self.seed / 1e9", "self.seed / 1e8"),  # imported inside setup()
     ],
 )
 def test_code_that_runs_moves_it(book, chapter, module, old, new):

@@ -26,7 +26,7 @@ SQUARED_RELU = activations.Activation(
 UNITS = (activations.get("step"), activations.get("relu"), SQUARED_RELU)
 
 
-def angular_part(degree: int, theta: np.ndarray) -> np.ndarray:
+def angular_part(degree: int, theta: np.ndarray) -> np.ndarray | np.floating:
     r"""The angular function J_n of the arc-cosine kernel :math:`|x|^n |y|^n J_n(\theta) / \pi`.
 
     Args:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, ArrayLike, Float, Key
 
 from widelimit.architectures import ShallowPrior
 from widelimit.lab.shallow import conditional_covariance
@@ -72,9 +72,9 @@ def sample_posterior(
     key: Key[Array, ""],
     draws: int,
     width: int,
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    x_test: Float[Array, "m d"],
+    x: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, " n"],
+    x_test: Float[ArrayLike, "m d"],
     noise_var: float,
 ) -> Posterior:
     """Posterior of a network of finite width under Gaussian noise.

@@ -58,7 +58,7 @@ def _grouped(units, networks, width):
 
 
 def hidden_units(
-    prior: ShallowPrior, key: Key[Array, ""], draws: int, width: int, x: Float[Array, "n d"]
+    prior: ShallowPrior, key: Key[Array, ""], draws: int, width: int, x: Float[ArrayLike, "n d"]
 ) -> Float[Array, "draws width n"]:
     """Hidden activations of independent networks at the inputs.
 
@@ -95,7 +95,7 @@ def _gram(units, networks, width):
 
 
 def conditional_covariance(
-    prior: ShallowPrior, key: Key[Array, ""], draws: int, width: int, x: Float[Array, "n d"]
+    prior: ShallowPrior, key: Key[Array, ""], draws: int, width: int, x: Float[ArrayLike, "n d"]
 ) -> Float[Array, "draws n n"]:
     r"""Covariance of f − b over the output weights alone, the hidden units held fixed.
 
@@ -171,7 +171,7 @@ def outputs(
     key: Key[Array, ""],
     draws: int,
     width: int,
-    x: Float[Array, "n d"],
+    x: Float[ArrayLike, "n d"],
     *,
     outputs: int = 1,
     alpha: float | None = None,
@@ -233,8 +233,8 @@ def squared_increments(
     key: Key[Array, ""],
     draws: int,
     width: int,
-    x: Float[Array, " d"],
-    separations: Float[Array, "k d"],
+    x: Float[ArrayLike, " d"],
+    separations: Float[ArrayLike, "k d"],
 ) -> Float[Array, " k"]:
     r"""Mean of (f(x+δ) − f(x))² over networks, the output weights averaged out exactly.
 

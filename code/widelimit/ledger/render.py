@@ -26,8 +26,9 @@ def format_measured(value: float, stderr: float) -> str:
         power = math.floor(math.log10(scale))
         inner = format_measured(value / 10.0**power, stderr / 10.0**power)
         return f"({inner}) × 10^{power}".replace("^-", "^−")
-    # No more decimals than a double has.
-    decimals = min(12, max(0, 1 - math.floor(math.log10(stderr)))) if stderr > 0 else 6
+    # The power of ten after rounding to two digits, and no more decimals than a double has.
+    power = int(f"{stderr:.1e}".partition("e")[2])
+    decimals = min(12, max(0, 1 - power))
     rounded = round(value, decimals) + 0.0
     return f"{rounded:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
 

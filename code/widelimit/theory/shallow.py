@@ -8,14 +8,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from widelimit.architectures import ShallowPrior
 from widelimit.theory import gaussian
 
 
 def input_covariance(
-    prior: ShallowPrior, x1: Float[Array, "n d"], x2: Float[Array, "m d"]
+    prior: ShallowPrior, x1: Float[ArrayLike, "n d"], x2: Float[ArrayLike, "m d"]
 ) -> Float[Array, "n m"]:
     r"""Covariance of one hidden unit's pre-activation, :math:`\sigma_a^2 + \sigma_u^2\, x\cdot x'`.
 
@@ -32,7 +32,7 @@ def input_covariance(
 
 
 def hidden_moment(
-    prior: ShallowPrior, x1: Float[Array, "n d"], x2: Float[Array, "m d"]
+    prior: ShallowPrior, x1: Float[ArrayLike, "n d"], x2: Float[ArrayLike, "m d"]
 ) -> Float[Array, "n m"]:
     r"""Second moment of one hidden unit, :math:`C(x, x') = \mathrm{E}[h(x)\,h(x')]`.
 
@@ -55,7 +55,7 @@ def _preactivation_var(prior, x):
 
 
 def kernel(
-    prior: ShallowPrior, x1: Float[Array, "n d"], x2: Float[Array, "m d"]
+    prior: ShallowPrior, x1: Float[ArrayLike, "n d"], x2: Float[ArrayLike, "m d"]
 ) -> Float[Array, "n m"]:
     r"""Covariance of the network's output, at every width and of its Gaussian limit.
 
@@ -75,7 +75,7 @@ def kernel(
 
 
 def increments(
-    prior: ShallowPrior, x: Float[Array, " d"], separations: Float[Array, "k d"]
+    prior: ShallowPrior, x: Float[ArrayLike, " d"], separations: Float[ArrayLike, "k d"]
 ) -> Float[Array, " k"]:
     r"""Mean squared increments of the output, :math:`\mathrm{E}(f(x+\delta) - f(x))^2`.
 
@@ -87,9 +87,10 @@ def increments(
     Returns:
       Shape ``[k]``, :math:`K(x,x) + K(x',x') - 2K(x,x')`. The subtraction leaves an absolute error
       of about 1e-15 K(x,x) in float64 where the kernel has a closed form, 1e-13 K(x,x) where it is
-      a quadrature; where the activation jumps, an increment at σ_u δ < 1e-7 σ_a is lost in the
-      rounding of the correlation.
+      a quadrature; where the activation jumps it is 1e-15 ω_v² σ_a/(σ_u δ), from the rounding of
+      the correlation.
     """
+    x, separations = jnp.asarray(x), jnp.asarray(separations)
     ends = x[None] + separations
     var_x, var_ends = _preactivation_var(prior, x), _preactivation_var(prior, ends)
     cov = input_covariance(prior, ends, x[None])[:, 0]
@@ -109,7 +110,7 @@ def _check_width(width):
         raise ValueError(f"width is {width}; a network has at least one hidden unit")
 
 
-def excess_kurtosis(prior: ShallowPrior, x: Float[Array, " d"], width: int) -> Float[Array, ""]:
+def excess_kurtosis(prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int) -> Float[Array, ""]:
     r"""Excess kurtosis of f(x) − b, exact at every width.
 
     .. math:: \kappa_H = \frac{3}{H}\left(\frac{\mathrm{E}\,h^4}{(\mathrm{E}\,h^2)^2} - 1\right)
@@ -141,7 +142,7 @@ def _excess_kurtosis(prior, x, width):
 
 
 def characteristic_function(
-    prior: ShallowPrior, x: Float[Array, " d"], width: int, t: Float[Array, " k"]
+    prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int, t: Float[Array, " k"]
 ) -> Float[Array, " k"]:
     r"""Characteristic function of f(x) − b, exact at every width.
 
@@ -189,7 +190,9 @@ def _gap_to_limit(prior, x, width, t):
     return _characteristic_function(prior, x, width, t) - limit
 
 
-def kolmogorov_distance(prior: ShallowPrior, x: Float[Array, " d"], width: int) -> Float[Array, ""]:
+def kolmogorov_distance(
+    prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int
+) -> Float[Array, ""]:
     r"""Kolmogorov distance of f(x) − b from the Gaussian of the same variance, at finite width.
 
     .. math:: \sup_y \Bigl| \frac1\pi \int_0^\infty \frac{\sin ty}{t}
@@ -231,7 +234,7 @@ def _kolmogorov_distance(prior, x, width):
 
 
 def mmd(
-    prior: ShallowPrior, x: Float[Array, " d"], width: int, lengthscale: float = 1.0
+    prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int, lengthscale: float = 1.0
 ) -> Float[Array, ""]:
     r"""Maximum mean discrepancy of f(x) − b from its Gaussian limit, at finite width.
 
@@ -270,7 +273,7 @@ def _mmd(prior, x, width, lengthscale):
     return jnp.sqrt(jnp.asarray(10.0 * weights, x.dtype) @ (density * gap**2))
 
 
-def stable_scale(prior: ShallowPrior, x: Float[Array, " d"], alpha: float) -> Float[Array, ""]:
+def stable_scale(prior: ShallowPrior, x: Float[ArrayLike, " d"], alpha: float) -> Float[Array, ""]:
     r"""Scale of the α-stable limit of f(x) − b, output weights α-stable of scale ω_v H^(−1/α).
 
     .. math:: \bigl(\mathrm{E}\,|h|^\alpha\bigr)^{1/\alpha}\, \omega_v, \qquad
