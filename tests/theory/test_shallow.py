@@ -12,7 +12,7 @@ from scipy.special import erf, gamma
 
 from widelimit.activations import get
 from widelimit.architectures import ShallowPrior
-from widelimit.theory import shallow
+from widelimit.theory import finite_width, shallow
 
 TANH, ERF, SIGN, RELU, LINEAR = (get(name) for name in ("tanh", "erf", "sign", "relu", "linear"))
 NUMPY = {
@@ -176,7 +176,7 @@ def test_kurtosis_in_closed_form(name, numerator, width):
     # ReLU: E h⁴/(E h²)² = (3q²/2)/(q/2)² = 6; linear: 3; sign: 1. Whatever the variance q is.
     for weight, bias in ((1.0, 0.0), (0.2, 3.0)):
         prior = ShallowPrior(get(name), weight, bias, 1.7, 2.0)
-        kurtosis = shallow.excess_kurtosis(prior, jnp.asarray(X[0]), width)
+        kurtosis = finite_width.excess_kurtosis(prior, jnp.asarray(X[0]), width)
         np.testing.assert_allclose(kurtosis, numerator / width, rtol=1e-12, atol=1e-12 / width)
 
 
@@ -189,7 +189,7 @@ def test_kurtosis_is_that_of_simulated_outputs(name):
     measured = 3 * (m4 / m2**2 - 1)
     # Delta method for the ratio m4/m2².
     error = 3 * np.std(h2**2 / m2**2 - 2 * m4 * h2 / m2**3) / np.sqrt(len(Z))
-    assert abs(shallow.excess_kurtosis(prior, jnp.asarray(x), 1) - measured) < SIGMAS * error
+    assert abs(finite_width.excess_kurtosis(prior, jnp.asarray(x), 1) - measured) < SIGMAS * error
     # And whole outputs of networks of three units, as a check on the derivation.
     rng = np.random.default_rng(3)
     h = NUMPY[name](np.sqrt(2.0) * rng.standard_normal((600_000, 3)))
@@ -198,13 +198,15 @@ def test_kurtosis_is_that_of_simulated_outputs(name):
     each = np.mean(groups**4, 1) / np.mean(groups**2, 1) ** 2 - 3
     # A ratio of means over 6000 is biased by O(1/6000) of itself, below its standard error here.
     error = each.std(ddof=1) / np.sqrt(100)
-    assert abs(shallow.excess_kurtosis(prior, jnp.asarray(x), 3) - each.mean()) < SIGMAS * error
+    assert (
+        abs(finite_width.excess_kurtosis(prior, jnp.asarray(x), 3) - each.mean()) < SIGMAS * error
+    )
 
 
 @pytest.mark.parametrize("width", [0, -3])
 def test_kurtosis_refuses(width):
     with pytest.raises(ValueError, match=f"width is {width}"):
-        shallow.excess_kurtosis(ShallowPrior(TANH), jnp.ones(1), width)
+        finite_width.excess_kurtosis(ShallowPrior(TANH), jnp.ones(1), width)
 
 
 # --- the characteristic function --------------------------------------------------------------
@@ -229,7 +231,7 @@ def test_characteristic_function_is_that_of_sampled_networks(name, width):
     f = 1.4 / np.sqrt(width) * np.sum(rng.standard_normal(h.shape) * h, axis=1)
     cosines = np.cos(T[:, None] * f)  # f is symmetric, so its characteristic function is real
     error = cosines.std(1) / np.sqrt(networks)
-    psi = shallow.characteristic_function(prior, jnp.asarray(x), width, jnp.asarray(T))
+    psi = finite_width.characteristic_function(prior, jnp.asarray(x), width, jnp.asarray(T))
     assert np.all(np.abs(psi - cosines.mean(1)) <= SIGMAS * error)
     assert psi[1] == 1  # ψ(0), and there the output bias and everything else drops out
     assert np.all((psi > 0) & (psi <= 1))
@@ -240,7 +242,7 @@ def test_characteristic_function_is_that_of_sampled_networks(name, width):
 def test_characteristic_function_errs_by_less_than_stated(name, width):
     prior = ShallowPrior(get(name), 1.0, 1.0, 1.5)
     t = np.array([1e-3, 0.1, 1.0, 4.0, 12.0])
-    psi = shallow.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(t))
+    psi = finite_width.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(t))
     # 1e-12·H as stated; in fact what falls as ψ is known far better than that.
     drop = np.array(
         [
@@ -256,7 +258,7 @@ def test_characteristic_function_of_linear_units(width):
     # h ~ N(0, q), so E exp(−r h²) = (1 + 2 r q)^(−1/2).
     prior, q = ShallowPrior(LINEAR, 1.0, 1.0, 1.5), 2.0
     t = np.array([0.01, 0.5, 2.0, 30.0])
-    psi = shallow.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(t))
+    psi = finite_width.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(t))
     exact = (1 + 2.25 * q * t**2 / width) ** (-width / 2)
     np.testing.assert_allclose(psi, exact, rtol=0, atol=1e-12 * width)
 
@@ -264,7 +266,7 @@ def test_characteristic_function_of_linear_units(width):
 def test_sign_units_are_exactly_gaussian_at_every_width():
     prior = ShallowPrior(SIGN, 3.0, 0.2, 1.4)
     for width in (1, 2, 30, 10**5):
-        psi = shallow.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(T))
+        psi = finite_width.characteristic_function(prior, jnp.ones(1), width, jnp.asarray(T))
         np.testing.assert_allclose(psi, np.exp(-((1.4 * T) ** 2) / 2), atol=1e-14)
 
 
@@ -275,7 +277,10 @@ def test_characteristic_function_tends_to_the_gaussians_as_one_over_width():
     limit = np.exp(-2.25 * second * np.asarray(t) ** 2 / 2)
     widths = np.array([250, 500, 1000, 2000])
     gaps = np.array(
-        [shallow.characteristic_function(prior, jnp.ones(1), int(w), t) - limit for w in widths]
+        [
+            finite_width.characteristic_function(prior, jnp.ones(1), int(w), t) - limit
+            for w in widths
+        ]
     )
     slopes = np.diff(np.log(np.abs(gaps)), axis=0) / np.log(2)
     np.testing.assert_allclose(slopes, -1, atol=0.03)
@@ -330,20 +335,20 @@ def brute_kolmogorov(name, width):
 @pytest.mark.parametrize("width", [4, 5, 8, 16, 64])
 def test_kolmogorov_distance_of_linear_units_is_exact(width):
     prior = ShallowPrior(LINEAR, 1.0, 1.0, 1.5)
-    distance = shallow.kolmogorov_distance(prior, jnp.ones(1), width)
+    distance = finite_width.kolmogorov_distance(prior, jnp.ones(1), width)
     np.testing.assert_allclose(distance, linear_gap(width), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "width"), [("tanh", 4), ("erf", 4), ("tanh", 5), ("tanh", 8)])
 def test_kolmogorov_distance_against_a_longer_and_finer_inversion(name, width):
     prior = ShallowPrior(get(name), 1.0, 1.0, 1.5)
-    distance = shallow.kolmogorov_distance(prior, jnp.ones(1), width)
+    distance = finite_width.kolmogorov_distance(prior, jnp.ones(1), width)
     np.testing.assert_allclose(distance, brute_kolmogorov(name, width), rtol=1e-4)
 
 
 def test_kolmogorov_distance_does_not_see_the_scale_of_outputs():
     distances = [
-        shallow.kolmogorov_distance(ShallowPrior(TANH, 1.0, 1.0, scale, bias), jnp.ones(1), 10)
+        finite_width.kolmogorov_distance(ShallowPrior(TANH, 1.0, 1.0, scale, bias), jnp.ones(1), 10)
         for scale, bias in ((1.0, 0.0), (0.01, 0.0), (30.0, 5.0))
     ]
     np.testing.assert_allclose(distances, distances[0], rtol=1e-11)
@@ -364,8 +369,8 @@ def test_kolmogorov_distance_approaches_its_leading_order_as_one_over_width(name
     widths = np.array([32, 64, 128, 256])
     ratios = [
         float(
-            shallow.kolmogorov_distance(prior, x, int(w))
-            / shallow.excess_kurtosis(prior, x, int(w))
+            finite_width.kolmogorov_distance(prior, x, int(w))
+            / finite_width.excess_kurtosis(prior, x, int(w))
             / edgeworth_constant()
         )
         for w in widths
@@ -377,7 +382,7 @@ def test_kolmogorov_distance_approaches_its_leading_order_as_one_over_width(name
 @pytest.mark.parametrize("width", [3, 1, 0])
 def test_kolmogorov_distance_refuses(width):
     with pytest.raises(ValueError, match=f"width is {width}"):
-        shallow.kolmogorov_distance(ShallowPrior(TANH), jnp.ones(1), width)
+        finite_width.kolmogorov_distance(ShallowPrior(TANH), jnp.ones(1), width)
 
 
 def brute_mmd(gap, lengthscale):
@@ -396,7 +401,7 @@ def test_mmd_of_linear_units_is_exact(width, ratio):
     def gap(t):
         return (1 + variance * t**2 / width) ** (-width / 2) - np.exp(-variance * t**2 / 2)
 
-    value = shallow.mmd(prior, jnp.ones(1), width, lengthscale)
+    value = finite_width.mmd(prior, jnp.ones(1), width, lengthscale)
     np.testing.assert_allclose(value, brute_mmd(gap, lengthscale), rtol=1e-6)
 
 
@@ -404,15 +409,15 @@ def test_mmd_of_linear_units_is_exact(width, ratio):
 def test_distances_and_laws_refuse_no_units(width):
     prior, x = ShallowPrior(TANH), jnp.ones(1)
     with pytest.raises(ValueError, match=f"width is {width}"):
-        shallow.mmd(prior, x, width)
+        finite_width.mmd(prior, x, width)
     with pytest.raises(ValueError, match=f"width is {width}"):
-        shallow.characteristic_function(prior, x, width, jnp.ones(1))
+        finite_width.characteristic_function(prior, x, width, jnp.ones(1))
 
 
 @pytest.mark.parametrize("lengthscale", [0.0, -1.0, float("nan")])
 def test_mmd_refuses_no_lengthscale(lengthscale):
     with pytest.raises(ValueError, match="lengthscale is"):
-        shallow.mmd(ShallowPrior(TANH), jnp.ones(1), 4, lengthscale)
+        finite_width.mmd(ShallowPrior(TANH), jnp.ones(1), 4, lengthscale)
 
 
 @pytest.mark.parametrize("width", [1, 8, 256])
@@ -428,7 +433,7 @@ def test_mmd_of_tanh_units_against_a_fine_grid(width):
     t = np.linspace(-9, 9, 1201)
     weights = stats.norm.pdf(t) * (t[1] - t[0])
     expected = np.sqrt(weights @ gap(t) ** 2)
-    np.testing.assert_allclose(shallow.mmd(prior, jnp.ones(1), width), expected, rtol=1e-6)
+    np.testing.assert_allclose(finite_width.mmd(prior, jnp.ones(1), width), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
@@ -439,8 +444,8 @@ def test_mmd_approaches_its_leading_order_as_one_over_width(ratio):
     constant = np.sqrt(105 * ratio**8 / (1 + 2 * ratio**2) ** 4.5) / 24
     ratios = [
         float(
-            shallow.mmd(prior, x, int(w), float(lengthscale))
-            / shallow.excess_kurtosis(prior, x, int(w))
+            finite_width.mmd(prior, x, int(w), float(lengthscale))
+            / finite_width.excess_kurtosis(prior, x, int(w))
             / constant
         )
         for w in widths
@@ -451,8 +456,8 @@ def test_mmd_approaches_its_leading_order_as_one_over_width(ratio):
 
 def test_sign_units_are_at_no_distance():
     prior = ShallowPrior(SIGN)
-    assert shallow.kolmogorov_distance(prior, jnp.ones(1), 4) < 1e-13
-    assert shallow.mmd(prior, jnp.ones(1), 4) < 1e-13
+    assert finite_width.kolmogorov_distance(prior, jnp.ones(1), 4) < 1e-13
+    assert finite_width.mmd(prior, jnp.ones(1), 4) < 1e-13
 
 
 # --- stable limits ----------------------------------------------------------------------------
