@@ -138,7 +138,7 @@ FIGURES = (
         title="Posterior of a finite Bayesian network and of its Gaussian limit",
         compute=posterior,
         draw=draw_posterior,
-        seconds={"chapter": 4, "paper": 60},
+        seconds={"chapter": 4, "paper": 12},
     ),
     Figure(
         name="neal1996-learning-shift",
@@ -148,6 +148,6 @@ FIGURES = (
         title="How far the data move the hidden units, against the width",
         compute=learning_shift,
         draw=draw_learning_shift,
-        seconds={"chapter": 5, "paper": 120},
+        seconds={"chapter": 5, "paper": 77},
     ),
 )

@@ -96,6 +96,6 @@ FIGURES = (
         title="Arc-cosine kernels of degree 0, 1 and 2 against simulation",
         compute=arc_cosine,
         draw=draw_arc_cosine,
-        seconds={"chapter": 3, "paper": 60},
+        seconds={"chapter": 2, "paper": 8},
     ),
 )

@@ -241,20 +241,20 @@ FIGURES = (
         "Kurtosis, Kolmogorov distance and MMD against the width",
         convergence,
         draw_convergence,
-        {"chapter": 8, "paper": 200},
+        {"chapter": 6, "paper": 115},
     ),
     _figure(
         "neal1996-increments",
         "Squared increments: step units are Brownian, tanh units smooth",
         increments,
         draw_increments,
-        {"chapter": 5, "paper": 100},
+        {"chapter": 4, "paper": 8},
     ),
     _figure(
         "neal1996-stable-scaling",
         "Sums of heavy-tailed weights grow as H^(1/α)",
         stable_scaling,
         draw_stable_scaling,
-        {"chapter": 5, "paper": 60},
+        {"chapter": 4, "paper": 39},
     ),
 )

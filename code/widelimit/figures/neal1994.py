@@ -184,7 +184,7 @@ FIGURES = (
         title="Joint prior of f(−0.2) and f(0.4) as the hidden layer grows",
         compute=joint_prior,
         draw=draw_joint_prior,
-        seconds={"chapter": 3, "paper": 3},
+        seconds={"chapter": 3, "paper": 2},
     ),
     Figure(
         name="neal1994-step",
@@ -194,7 +194,7 @@ FIGURES = (
         title="Functions from the prior, step units: Brownian in the limit",
         compute=step_paths,
         draw=draw_step_paths,
-        seconds={"chapter": 2, "paper": 10},
+        seconds={"chapter": 2, "paper": 2},
     ),
     Figure(
         name="neal1994-tanh",
@@ -204,7 +204,7 @@ FIGURES = (
         title="Functions from the prior, tanh units at two input scales",
         compute=tanh_paths,
         draw=draw_tanh_paths,
-        seconds={"chapter": 2, "paper": 10},
+        seconds={"chapter": 2, "paper": 2},
     ),
     Figure(
         name="neal1994-stable",
@@ -214,6 +214,6 @@ FIGURES = (
         title="Functions from the prior, Gaussian and heavy-tailed output weights",
         compute=stable_paths,
         draw=draw_stable_paths,
-        seconds={"chapter": 3, "paper": 20},
+        seconds={"chapter": 2, "paper": 2},
     ),
 )

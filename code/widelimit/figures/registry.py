@@ -31,8 +31,8 @@ class Figure:
       compute: ``compute(key, scale)``, from a JAX random key and one of `SCALES` to a flat
         ``dict[str, array]``. It runs in 64 bits and chooses its precision explicitly.
       draw: ``draw(data)``, from exactly that dictionary to a ``matplotlib.figure.Figure``.
-      seconds: how long ``compute`` takes at each of `SCALES`, > 0, in seconds of wall time on the
-        machine that scale is meant for.
+      seconds: how long ``compute`` takes at each of `SCALES`, > 0, in seconds of wall time,
+        measured once on two CPU cores, compilation included.
 
     Raises:
       ValueError: ``name`` is not of that form, or ``seconds`` does not give a positive number for

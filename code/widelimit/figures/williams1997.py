@@ -68,6 +68,6 @@ FIGURES = (
         title="Covariance of infinitely many erf units against simulation",
         compute=erf_kernel,
         draw=draw_erf_kernel,
-        seconds={"chapter": 2, "paper": 60},
+        seconds={"chapter": 2, "paper": 32},
     ),
 )
