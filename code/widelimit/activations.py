@@ -24,7 +24,9 @@ from jaxtyping import Array, Float
 from widelimit import closed_forms
 from widelimit.closed_forms import Dual
 
+#: Numbers of any shape.
 Values = Float[Array, "*shape"]
+#: An elementwise function.
 Function = Callable[[Values], Values]
 
 

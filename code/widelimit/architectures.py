@@ -28,7 +28,7 @@ class ShallowPrior:
     Raises:
       ValueError: a standard deviation that is negative or not finite.
 
-    Source: Neal 1996, section 2.1; the letters are Neal's.
+    Source: Neal 1996, section 2.1; the letters are Neal's; chapter 1, equation (1.1).
     """
 
     activation: Activation

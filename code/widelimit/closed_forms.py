@@ -19,12 +19,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+#: Numbers of any shape, elementwise.
 Entry = Float[Array, "*shape"]
+#: (q1, q2, c) ↦ E[φ(u)φ(v)], elementwise.
 Dual = Callable[[Entry, Entry, Entry], Entry]
 
 
 def ratio(numerator: Entry, denominator: Entry) -> Entry:
-    """The quotient, and 0 where the denominator is 0, with gradients that are never NaN."""
+    """The quotient, and 0 where the denominator is 0, with gradients that are never NaN.
+
+    Args:
+      numerator: any numbers.
+      denominator: of the same shape.
+
+    Returns:
+      The quotient, elementwise.
+    """
     zero = denominator == 0
     return jnp.where(zero, 0, numerator / jnp.where(zero, 1, denominator))
 
@@ -55,7 +65,14 @@ def root_determinant(q1: Entry, q2: Entry, cov: Entry) -> Entry:
 
 
 def covariance_derivative(dual: Dual) -> Dual:
-    r"""The dual of φ′ from that of a smooth φ: :math:`\partial_c E[φ(u)φ(v)] = E[φ'(u)φ'(v)]`."""
+    r"""The dual of φ′ from that of a smooth φ: :math:`\partial_c E[φ(u)φ(v)] = E[φ'(u)φ'(v)]`.
+
+    Args:
+      dual: that of φ.
+
+    Returns:
+      That of φ′.
+    """
 
     def derivative(q1: Entry, q2: Entry, cov: Entry) -> Entry:
         return jax.jvp(lambda c: dual(q1, q2, c), (cov,), (jnp.ones_like(cov),))[1]
@@ -109,6 +126,8 @@ def relu(q1: Entry, q2: Entry, cov: Entry) -> Entry:
 
     Gradients are finite at correlations ±1. At zero variance, where K ~ √q1·√q2 has no gradient,
     the derivative in the vanishing variance is set to 0.
+
+    Source: chapter 1, equation (1.16).
     """
     supplement = _supplement(q1, q2, cov)
     near = supplement < 0.5  # correlation near −1: the two terms cancel
@@ -130,6 +149,12 @@ def two_slopes(slope: float) -> Dual:
     r"""Dual of max(x, 0) + a·min(x, 0): :math:`(1 + a^2)\,R(c) - 2a\,R(-c)`, R that of ReLU.
 
     φ(x) = r(x) − a·r(−x) with r = ReLU; multiply out, and flip the sign of u, v or both.
+
+    Args:
+      slope: a.
+
+    Returns:
+      The dual.
     """
 
     def dual(q1: Entry, q2: Entry, cov: Entry) -> Entry:
@@ -142,6 +167,12 @@ def two_levels(low: float) -> Dual:
     r"""Dual of 1 for x > 0, a for x < 0: :math:`(1 + a^2)\,S(c) + 2a\,S(-c)`, S that of the step.
 
     At 0 the function takes the mean of its two values.
+
+    Args:
+      low: a.
+
+    Returns:
+      The dual.
     """
 
     def dual(q1: Entry, q2: Entry, cov: Entry) -> Entry:
@@ -151,7 +182,14 @@ def two_levels(low: float) -> Dual:
 
 
 def two_impulses(jump: float) -> Dual:
-    """Dual of the derivative of a function that jumps at 0 and is constant elsewhere."""
+    """Dual of the derivative of a function that jumps at 0 and is constant elsewhere.
+
+    Args:
+      jump: by how much the function jumps.
+
+    Returns:
+      The dual: the jump squared times :func:`density_at_zero`.
+    """
 
     def dual(q1: Entry, q2: Entry, cov: Entry) -> Entry:
         return jump**2 * density_at_zero(q1, q2, cov)
@@ -160,7 +198,10 @@ def two_impulses(jump: float) -> Dual:
 
 
 def erf(q1: Entry, q2: Entry, cov: Entry) -> Entry:
-    r"""Dual of erf, :math:`\tfrac2\pi \arcsin\frac{2c}{\sqrt{(1+2q_1)(1+2q_2)}}`, as an atan2."""
+    r"""Dual of erf, :math:`\tfrac2\pi \arcsin\frac{2c}{\sqrt{(1+2q_1)(1+2q_2)}}`, as an atan2.
+
+    Source: chapter 1, equation (1.15).
+    """
     det = 1 + 2 * q1 + 2 * q2 + 4 * determinant(q1, q2, cov)
     return 2 / pi * jnp.arctan2(2 * cov, jnp.sqrt(det))
 
@@ -212,6 +253,12 @@ def monomial(power: int) -> Dual:
     r"""Dual of x^p (Isserlis): j pairs join u to v, and the rest pair among themselves.
 
     .. math:: \sum_{j \equiv p} j!\,\tbinom pj^2\,\bigl((p-j-1)!!\bigr)^2\,c^j (q_1 q_2)^{(p-j)/2}
+
+    Args:
+      power: p ≥ 1.
+
+    Returns:
+      The dual.
     """
 
     def pairings(n: int) -> int:  # (n − 1)!!, the ways to pair n things
@@ -236,6 +283,12 @@ def hermite(degree: int) -> Dual:
         \Bigl(\frac{(q_1 - 1)(q_2 - 1)}{4}\Bigr)^i
 
     The coefficient of (st)^k in E[exp(su − s²/2 + tv − t²/2)] = exp(½(q1−1)s² + ½(q2−1)t² + cst).
+
+    Args:
+      degree: k ≥ 0.
+
+    Returns:
+      The dual.
     """
 
     def dual(q1: Entry, q2: Entry, cov: Entry) -> Entry:
@@ -252,5 +305,13 @@ def hermite(degree: int) -> Dual:
 
 
 def scaled(factor: float, dual: Dual) -> Dual:
-    """A dual times a constant."""
+    """A dual times a constant.
+
+    Args:
+      factor: the constant.
+      dual: the dual.
+
+    Returns:
+      Their product, a dual.
+    """
     return lambda q1, q2, cov: factor * dual(q1, q2, cov)

@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-DELAY = 2.0  # seconds of work before anything is shown
+#: Seconds of work before anything is shown.
+DELAY = 2.0
 
 
 def enabled() -> bool:
@@ -33,7 +34,7 @@ def enabled() -> bool:
     return sys.stderr.isatty() or "ipykernel" in type(sys.stderr).__module__
 
 
-def track(iterable: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+def track(iterable: Iterable[_T], description: str, total: int | None = None) -> Iterator[_T]:
     """Iterate, with a bar once two seconds have passed.
 
     Args:

@@ -17,9 +17,13 @@ from widelimit.lab import posterior as lab_posterior
 from widelimit.theory import regression
 from widelimit.theory import shallow as theory
 
+#: Inputs of the four data.
 DATA_X = np.array([-1.0, -0.35, 0.3, 0.9])
+#: Their targets.
 DATA_Y = np.array([-0.6, -0.9, 0.5, 1.0])
+#: Variance of the targets' noise, σ_ε².
 NOISE_VAR = 0.04
+#: The prior of figures 1.7 and 1.9.
 REGRESSION = ShallowPrior(activations.get("tanh"), 3.0, 3.0)
 
 

@@ -15,6 +15,7 @@ from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import draw_points, replicate
 from widelimit.lab import shallow as lab
 
+#: relu(z)², the unit of degree 2.
 SQUARED_RELU = activations.Activation(
     name="squared relu",
     fn=lambda x: jnp.maximum(x, 0) ** 2,
@@ -23,6 +24,7 @@ SQUARED_RELU = activations.Activation(
     jumps=(0.0,),
     degree=2,
 )
+#: The units of degree 0, 1 and 2.
 UNITS = (activations.get("step"), activations.get("relu"), SQUARED_RELU)
 
 

@@ -23,7 +23,9 @@ from widelimit.lab import shallow as lab
 from widelimit.theory import finite_width
 from widelimit.theory import shallow as theory
 
+#: The prior of the rates.
 TANH = ShallowPrior(activations.get("tanh"))
+#: Their one input.
 X = np.array([1.0])
 
 
@@ -102,6 +104,8 @@ def two_outputs(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     Returns:
       ``widths``: ``[n]``; ``covariance``: of f₁² and f₂², sampled, ``[20, n]``;
       ``covariance_theory``: ``[n]``; ``correlation``: of f₁ and f₂ themselves, ``[20, n]``.
+
+    Source: chapter 1, equation (1.8).
     """
     draws = {"chapter": 60_000, "paper": 2_000_000}[scale]
     widths = np.array([1, 2, 4])
@@ -122,7 +126,9 @@ def two_outputs(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     }
 
 
+#: The separations δ of figure 1.10.
 SEPARATIONS = np.logspace(-3, 1, 9)
+#: Its priors, by name.
 PRIORS = {
     "step": ShallowPrior(activations.get("sign"), 1.0, 1.0),
     "tanh_5": ShallowPrior(activations.get("tanh"), 5.0, 5.0),
@@ -183,6 +189,7 @@ def draw_increments(data: dict[str, np.ndarray]) -> Canvas:
     return figure
 
 
+#: The indices α of figure 1.11.
 STABLE_INDICES = (0.8, 1.0, 1.5)
 
 

@@ -19,8 +19,11 @@ from widelimit.figures.registry import Figure
 from widelimit.lab import shallow as lab
 from widelimit.theory import shallow as theory
 
+#: The two inputs of figure 1.1.
 POINTS = (-0.2, 0.4)
+#: Its prior.
 SMALL = ShallowPrior(activations.get("tanh"), 5.0, 5.0, 1.0, 0.1)
+#: The prior of figure 1.2.
 STEP = ShallowPrior(activations.get("sign"), 1.0, 1.0, 1.0, 1.0)
 
 
@@ -139,6 +142,7 @@ def draw_tanh_paths(data: dict[str, np.ndarray]) -> Canvas:
     return figure
 
 
+#: The indices α of figure 1.4, with their names.
 STABLE = {2.0: "Gaussian (α = 2)", 1.5: "α = 1.5", 1.0: "Cauchy (α = 1)"}
 
 

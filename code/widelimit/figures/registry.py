@@ -15,6 +15,7 @@ from typing import Any
 
 import widelimit.figures
 
+#: How large a figure is: ``"chapter"`` takes seconds, ``"paper"`` has the published sizes.
 SCALES = ("chapter", "paper")
 
 

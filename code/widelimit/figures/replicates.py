@@ -11,6 +11,7 @@ import numpy as np
 from widelimit.figures import style
 from widelimit.progress import track
 
+#: How often a measurement is repeated.
 REPLICATES = 20
 
 

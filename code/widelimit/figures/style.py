@@ -13,14 +13,19 @@ from cycler import cycler
 from matplotlib.colors import to_hex
 from matplotlib.ticker import NullLocator
 
+#: Colour of what is predicted.
 THEORY = "#1a1a1a"
+#: Colour of what is measured.
 EXPERIMENT = "#0072b2"
+#: Colour of a wrong law, drawn to be rejected.
 RIVAL = "#d55e00"
+#: Colour of a guide to the eye.
 GUIDE = "#8c8c8c"
-# Okabe & Ito's palette for kinds that are not one of the four above, such as activations; its
-# yellow is left out, too faint on white.
+#: Okabe & Ito's palette for kinds that are not one of the four above, such as activations; its
+#: yellow is left out, too faint on white.
 KINDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 
+#: Matplotlib's settings for every figure of the book.
 RC: dict[str, Any] = {
     "figure.figsize": (6.4, 3.6),  # inches; a phone shows this at about half size, still legible
     "figure.constrained_layout.use": True,

@@ -16,7 +16,9 @@ from widelimit.figures.replicates import draw_points, replicate
 from widelimit.lab import shallow as lab
 from widelimit.theory import shallow as theory
 
+#: The prior of figure 1.5.
 ERF = ShallowPrior(activations.get("erf"), 2.0, 1.0)
+#: Its three anchors x′.
 ANCHORS = (-1.0, 0.0, 1.5)
 
 

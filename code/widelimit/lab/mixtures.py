@@ -27,6 +27,8 @@ def excess_kurtosis(variances: Float[Array, " draws"]) -> Float[Array, ""]:
 
     Returns:
       Dimensionless, ≥ 0; the sample variance is the unbiased one.
+
+    Source: chapter 1, equation (1.5).
     """
     return 3 * jnp.var(variances, ddof=1) / jnp.mean(variances) ** 2
 
@@ -45,6 +47,8 @@ def kolmogorov_distance(variances: Float[Array, " draws"]) -> Float[Array, ""]:
       A probability. The supremum is a parabola's through the largest of 98 points and its
       neighbours, t in [0.001 s̄, 4 s̄]: relative error below 1e-3 where no s is far below s̄, and
       never above the largest gap there is by more than that.
+
+    Source: chapter 1, equation (1.6).
     """
     variances = variances.astype(jnp.result_type(float))  # the gaps are small differences
     relative = jnp.sqrt(jnp.mean(variances) / variances)

@@ -116,6 +116,8 @@ def conditional_covariance(
 
     Raises:
       ValueError: x without two axes, or draws or width below 1.
+
+    Source: chapter 1, equations (1.4) and (1.9).
     """
     x = _checked(x, draws, width)
 
@@ -143,7 +145,7 @@ def stable(
     Raises:
       ValueError: a concrete alpha outside [0.4, 2].
 
-    Source: Chambers, Mallows & Stuck 1976, symmetric case.
+    Source: Chambers, Mallows & Stuck 1976, symmetric case; chapter 1, equation (1.12).
     """
     if not isinstance(alpha, jax.core.Tracer) and not 0.4 <= alpha <= 2:
         raise ValueError(f"alpha is {alpha}; give a stable index in [0.4, 2]")
@@ -196,6 +198,8 @@ def outputs(
 
     Raises:
       ValueError: x without two axes, a count below 1, or alpha outside [0.4, 2].
+
+    Source: chapter 1, equation (1.1).
     """
     if outputs < 1:
         raise ValueError(f"outputs={outputs}; a network has at least one")
@@ -254,6 +258,8 @@ def squared_increments(
 
     Raises:
       ValueError: shapes that do not fit, or draws or width below 1.
+
+    Source: chapter 1, equations (1.10) and (1.11).
     """
     start, moves = jnp.asarray(x, jnp.float32), _checked(separations, draws, width)
     if start.shape != moves.shape[1:]:

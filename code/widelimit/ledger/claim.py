@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from widelimit.ledger.estimate import Estimate
 from widelimit.ledger.render import format_number, to_html, to_text
 
+#: The prediction agrees, and the rival is rejected.
 HOLDS = "holds"
+#: The same, with something a reader must know.
 CAVEAT = "holds with a caveat"
+#: The prediction disagrees, or the rival is not rejected.
 FAILS = "does not hold"
 
 

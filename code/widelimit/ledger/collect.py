@@ -12,6 +12,7 @@ from pathlib import Path
 from widelimit.ledger.claim import CAVEAT, FAILS, HOLDS
 from widelimit.ledger.render import format_measured, format_number
 
+#: What a row of the ledger has.
 KEYS = (
     "id",
     "chapter",
@@ -103,13 +104,27 @@ def _rival(rival: dict) -> str:
 
 
 def as_json(claims: Sequence[dict]) -> str:
-    """The claims as a JSON list of objects with exactly `KEYS`, numbers in full."""
+    """The claims as a JSON list of objects with exactly `KEYS`, numbers in full.
+
+    Args:
+      claims: as `collect` gives them.
+
+    Returns:
+      The document, without a final newline.
+    """
     rows = [{key: claim[key] for key in KEYS} for claim in claims]
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_csv(claims: Sequence[dict]) -> str:
-    """The claims as CSV: a header of `KEYS`, numbers in full, the rival as readable text."""
+    """The claims as CSV: a header of `KEYS`, numbers in full, the rival as readable text.
+
+    Args:
+      claims: as `collect` gives them.
+
+    Returns:
+      The document, without a final newline.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, KEYS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -162,7 +177,15 @@ def _summary(claims: Sequence[dict]) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """``text`` on one line of at most ``width`` characters; what is cut off becomes ``…``."""
+    """``text`` on one line of at most ``width`` characters; what is cut off becomes ``…``.
+
+    Args:
+      text: any text; line breaks become spaces.
+      width: how many characters it may have.
+
+    Returns:
+      The text, cut where it is too long.
+    """
     text = text.replace("\n", " ")
     return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
 

@@ -7,6 +7,7 @@ compare everything else to the letter. Styles are inline: Colab and GitHub load 
 from __future__ import annotations
 
 import math
+import re
 from html import escape
 
 _MARK = {"holds": "✓", "holds with a caveat": "✓", "does not hold": "✗"}
@@ -14,13 +15,29 @@ _COLOR = {"holds": "#0a7d5a", "holds with a caveat": "#b06f00", "does not hold":
 
 
 def format_number(value: float, digits: int = 6) -> str:
-    """A number with so many significant digits, a true minus sign and ×10 for large powers."""
+    """A number with so many significant digits, a true minus sign and ×10 for large powers.
+
+    Args:
+      value: a finite number.
+      digits: how many significant digits, ≥ 1.
+
+    Returns:
+      The text.
+    """
     mantissa, _, power = f"{value + 0.0:.{digits}g}".partition("e")
     return (mantissa + (f" × 10^{int(power)}" if power else "")).replace("-", "−")
 
 
 def format_measured(value: float, stderr: float) -> str:
-    """``value ± error``, the error with two significant digits and the value to match."""
+    """``value ± error``, the error with two significant digits and the value to match.
+
+    Args:
+      value: a finite number.
+      stderr: its standard error, ≥ 0.
+
+    Returns:
+      The text.
+    """
     scale = max(abs(value), stderr)
     if not 1e-4 <= scale < 1e6 and scale > 1e-300:
         power = math.floor(math.log10(scale))
@@ -31,6 +48,18 @@ def format_measured(value: float, stderr: float) -> str:
     decimals = min(12, max(0, 1 - power))
     rounded = round(value, decimals) + 0.0
     return f"{rounded:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
+
+
+def claim_anchor(claim_id: str) -> str:
+    """The HTML id of a claim's row, to link to: that of ``"neal/signs"`` is ``"claim-neal-signs"``.
+
+    Args:
+      claim_id: the claim's id.
+
+    Returns:
+      The id.
+    """
+    return "claim-" + re.sub("[/.]", "-", claim_id)
 
 
 def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
@@ -50,7 +79,14 @@ def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
 
 
 def to_text(row: dict) -> str:
-    """The row as plain text, one part a line."""
+    """The row as plain text, one part a line.
+
+    Args:
+      row: a claim as ``Claim.to_dict`` gives it.
+
+    Returns:
+      The text, measured digits in ‹guillemets›.
+    """
     verdict = f"{_MARK[row['verdict']]} {row['verdict']}"
     comment = f" ({row['comment']})" if row["comment"] else ""
     lines = [f"Claim {row['id']}: {row['statement']} [{row['source']}]"]
@@ -59,7 +95,14 @@ def to_text(row: dict) -> str:
 
 
 def to_html(row: dict) -> str:
-    """The row as an HTML block that folds into one column on a narrow screen."""
+    """The row as an HTML block that folds into one column on a narrow screen.
+
+    Args:
+      row: a claim as ``Claim.to_dict`` gives it.
+
+    Returns:
+      The block, measured digits in ``wl-measured`` spans, everything escaped.
+    """
     color = _COLOR[row["verdict"]]
     # The marks pass through escaping as control characters, then become the span.
     parts = "".join(
@@ -70,12 +113,14 @@ def to_html(row: dict) -> str:
     )
     comment = f" — {escape(row['comment'])}" if row["comment"] else ""
     return (
-        f'<div class="wl-claim" style="border-left:4px solid {color};padding:.4em .9em;'
+        f'<div class="wl-claim" id="{claim_anchor(row["id"])}" '
+        f'style="border-left:4px solid {color};padding:.4em .9em;'
         'margin:.6em 0;line-height:1.4;text-align:left;overflow-wrap:anywhere">'
         f"<div><strong>{escape(row['statement'])}</strong> "
         f'<span style="opacity:.75">({escape(row["source"])}; {escape(row["id"])})</span></div>'
         '<div style="display:flex;flex-wrap:wrap;gap:.3em 1.6em;font-size:.92em;margin:.3em 0">'
         f"{parts}</div>"
-        f'<div><strong style="color:{color}">{_MARK[row["verdict"]]} {row["verdict"]}</strong>'
+        # The verdict's colour is the border's: as text it is too faint on a dark page.
+        f"<div><strong>{_MARK[row['verdict']]} {row['verdict']}</strong>"
         f"{comment}</div></div>"
     )

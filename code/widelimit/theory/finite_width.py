@@ -38,6 +38,8 @@ def excess_kurtosis(prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int) 
 
     Raises:
       ValueError: width below 1.
+
+    Source: chapter 1, equations (1.5) and (1.8).
     """
     _check_width(width)
     return _excess_kurtosis(prior, x, float(width))
@@ -69,10 +71,12 @@ def characteristic_function(
 
     Returns:
       Real numbers in [0, 1], shape ``[k]``; absolute error below 1e-12 H in float64 for
-      ω_v |t| ≤ 100 √H. Beyond, the quadrature no longer resolves the exponential.
+      ω_v \|t\| ≤ 100 √H. Beyond, the quadrature no longer resolves the exponential.
 
     Raises:
       ValueError: width below 1.
+
+    Source: chapter 1, equation (1.7).
     """
     _check_width(width)
     return _characteristic_function(prior, x, width, t)
@@ -125,7 +129,8 @@ def kolmogorov_distance(
     Raises:
       ValueError: width below 4.
 
-    Source: the inversion formula of Gil-Pelaez 1951; the leading order is Edgeworth's.
+    Source: the inversion formula of Gil-Pelaez 1951; the leading order is Edgeworth's; chapter 1,
+    equation (1.6).
     """
     if width < 4:
         raise ValueError(f"width is {width}; the inversion integral is cut where it needs H ≥ 4")
@@ -167,6 +172,8 @@ def mmd(
 
     Raises:
       ValueError: width below 1 or lengthscale not positive.
+
+    Source: chapter 1, equation (1.7).
     """
     _check_width(width)
     if not lengthscale > 0:

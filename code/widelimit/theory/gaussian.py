@@ -199,7 +199,7 @@ def product(
       psi: ψ; may be φ itself, and then this is the check on :func:`dual`.
       var_u: q1 ≥ 0.
       var_v: q2 ≥ 0.
-      cov: c, with |c| ≤ √(q1·q2). The three broadcast.
+      cov: c, with \|c\| ≤ √(q1·q2). The three broadcast.
 
     Returns:
       The mean, in units of φ·ψ; error at the top of the module. Costs 65,536 evaluations of ψ per
@@ -226,7 +226,7 @@ def dual(
       phi: φ.
       var_u: q1 ≥ 0, the variance of u.
       var_v: q2 ≥ 0, the variance of v.
-      cov: their covariance, |c| ≤ √(q1·q2). The three broadcast.
+      cov: their covariance, \|c\| ≤ √(q1·q2). The three broadcast.
 
     Returns:
       The mean, in units of φ². Closed forms err by less than 1e-13·√(E[φ(u)²]·E[φ(v)²]) in
@@ -261,7 +261,7 @@ def derivative_dual(
       phi: φ.
       var_u: q1 ≥ 0, the variance of u.
       var_v: q2 ≥ 0, the variance of v.
-      cov: their covariance, |c| ≤ √(q1·q2). The three broadcast.
+      cov: their covariance, \|c\| ≤ √(q1·q2). The three broadcast.
 
     Returns:
       The mean, in units of φ′²; errors as for :func:`dual`, relative to √(E[φ′(u)²]·E[φ′(v)²]).
@@ -291,7 +291,7 @@ def covariance_derivative(
       psi: ψ.
       var_u: q1 ≥ 0, the variance of u.
       var_v: q2 ≥ 0, the variance of v.
-      cov: their covariance, |c| ≤ √(q1·q2). The three broadcast.
+      cov: their covariance, \|c\| ≤ √(q1·q2). The three broadcast.
 
     Returns:
       The derivative, in units of φ·ψ/c, jumps included as Dirac deltas; error as for
@@ -300,7 +300,7 @@ def covariance_derivative(
     Raises:
       ValueError: a concrete variance or covariance out of range or NaN.
 
-    Source: Price 1958.
+    Source: Price 1958; chapter 1, equation (1.14).
     """
     return price.covariance_derivative(phi, psi, *_checked_pair(var_u, var_v, cov))
 
@@ -324,7 +324,7 @@ def variance_derivative(
       psi: ψ.
       var_u: q1 ≥ 0, the variance of u.
       var_v: q2 ≥ 0, the variance of v.
-      cov: their covariance, |c| ≤ √(q1·q2). The three broadcast.
+      cov: their covariance, \|c\| ≤ √(q1·q2). The three broadcast.
 
     Returns:
       The derivative, in units of φ·ψ/q1; error as for :func:`product`, relative to

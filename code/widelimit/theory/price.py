@@ -24,12 +24,19 @@ from widelimit.activations import Activation
 from widelimit.closed_forms import Entry, ratio, root_determinant
 from widelimit.theory.quadrature import conditional, nodes, places_of, total
 
-# Pairs evaluated together: 65,536 evaluations each, half a megabyte in float64.
+#: Pairs evaluated together: 65,536 evaluations each, half a megabyte in float64.
 PAIRS_AT_ONCE = 16
 
 
 def slope_of(fn: Callable[..., Array]) -> Callable[..., Array]:
-    """The elementwise derivative of fn in its first argument."""
+    """The elementwise derivative of fn in its first argument.
+
+    Args:
+      fn: an elementwise function.
+
+    Returns:
+      The derivative, of the same arguments.
+    """
     return lambda x, *rest: jax.jvp(lambda y: fn(y, *rest), (x,), (jnp.ones_like(x),))[1]
 
 
@@ -91,6 +98,18 @@ def _integrate(phi, psi, q1, q2, cov):
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def product(phi, psi, q1, q2, cov):
+    """E[φ(u)ψ(v)] by quadrature.
+
+    Args:
+      phi: φ.
+      psi: ψ.
+      q1: variances of u.
+      q2: variances of v.
+      cov: covariances, of the same shape.
+
+    Returns:
+      The same shape; the error of :func:`widelimit.theory.gaussian.product`.
+    """
     return _integrate(phi, psi, q1, q2, cov)
 
 
@@ -129,7 +148,18 @@ def _at(k: float, psi: Activation, q1: Entry, q2: Entry, cov: Entry) -> tuple[En
 
 @partial(jax.jit, static_argnums=(0, 1))
 def covariance_derivative(phi: Activation, psi: Activation, q1: Entry, q2: Entry, cov: Entry):
-    """E[φ′(u)ψ′(v)], the jumps of φ and ψ included."""
+    """E[φ′(u)ψ′(v)], the jumps of φ and ψ included.
+
+    Args:
+      phi: φ.
+      psi: ψ.
+      q1: variances of u.
+      q2: variances of v.
+      cov: covariances, of the same shape.
+
+    Returns:
+      The same shape; infinite where two jumps meet at correlation ±1.
+    """
     first, second = _differentiated(phi), _differentiated(psi)
     value = product(first, second, q1, q2, cov)
     for k, jump in zip(phi.kinks, phi.jumps, strict=True):
@@ -145,7 +175,18 @@ def covariance_derivative(phi: Activation, psi: Activation, q1: Entry, q2: Entry
 
 @partial(jax.jit, static_argnums=(0, 1))
 def variance_derivative(phi: Activation, psi: Activation, q1: Entry, q2: Entry, cov: Entry):
-    """½E[φ″(u)ψ(v)], the jumps of φ and φ′ included."""
+    """½E[φ″(u)ψ(v)], the jumps of φ and φ′ included.
+
+    Args:
+      phi: φ.
+      psi: ψ.
+      q1: variances of u.
+      q2: variances of v.
+      cov: covariances, of the same shape.
+
+    Returns:
+      The same shape.
+    """
     value = product(_differentiated(_differentiated(phi)), psi, q1, q2, cov)
     for k, jump, slope_jump in zip(phi.kinks, phi.jumps, phi.slope_jumps, strict=True):
         density, mean, slope = _at(k, psi, q1, q2, cov)

@@ -23,11 +23,11 @@ from jaxtyping import Array, Float
 from widelimit.activations import Activation
 from widelimit.closed_forms import Entry
 
-# Where the line is cut off: the normal density is 1e-43 there, so even x^12 or e^(3x) is complete.
+#: Where the line is cut off: the normal density is 1e-43 there, so even x^12 or e^(3x) is complete.
 REACH = 14.0
-# Nodes a piece, the smallest power of two with errors below 1e-13 for a up to 1e4 (variance 1e8)
-# in one dimension. In two the inner rule must also see the normal weight (width 1) from a break
-# ten standard deviations away: 96 nodes err by 1e-10 there, 128 by 5e-14.
+#: Nodes a piece, the smallest power of two with errors below 1e-13 for a up to 1e4 (variance 1e8)
+#: in one dimension. In two the inner rule must also see the normal weight (width 1) from a break
+#: ten standard deviations away: 96 nodes err by 1e-10 there, 128 by 5e-14.
 ORDER = 128
 
 
@@ -67,7 +67,14 @@ def split_normal_rule(
 
 
 def places_of(kinks: tuple[float, ...]) -> tuple[float, ...]:
-    """Where to cut: at the kinks, and at 0, about which smooth activations vary fastest."""
+    """Where to cut: at the kinks, and at 0, about which smooth activations vary fastest.
+
+    Args:
+      kinks: where the integrand or its slope jumps.
+
+    Returns:
+      The places, increasing.
+    """
     return tuple(sorted({0.0, *map(float, kinks)}))
 
 
@@ -78,7 +85,18 @@ def nodes(
     scale: Float[Array, "*batch"],
     order: int = ORDER,
 ) -> tuple[Float[Array, "*batch places 2 order"], ...]:
-    """Nodes x = mean + deviation·z cut at increasing places; their z; the weights of E[f(x)]."""
+    """Nodes x = mean + deviation·z cut at increasing places; their z; the weights of E[f(x)].
+
+    Args:
+      places: where to cut, increasing along the last axis.
+      mean: mean of x.
+      deviation: its standard deviation, ≥ 0; at 0 every node is the mean.
+      scale: as in :func:`split_normal_rule`.
+      order: Gauss–Legendre nodes a piece.
+
+    Returns:
+      x, z and the weights, each with the axes places, sides, nodes behind those of ``mean``.
+    """
     mean, deviation = mean[..., None], deviation[..., None]
     spread = deviation > 0  # else x is the constant mean, and there is nothing to cut
     breaks = jnp.where(spread, (places - mean) / jnp.where(spread, deviation, 1), 0)
@@ -94,7 +112,16 @@ def nodes(
 def nodes_of_variance(
     kinks: tuple[float, ...], variance: Entry, order: int = ORDER
 ) -> tuple[Float[Array, "*shape places 2 order"], ...]:
-    """The same for u ~ N(0, q)."""
+    """The same for u ~ N(0, q).
+
+    Args:
+      kinks: where to cut, besides 0.
+      variance: q ≥ 0.
+      order: Gauss–Legendre nodes a piece.
+
+    Returns:
+      As :func:`nodes`.
+    """
     places = jnp.asarray(places_of(kinks), variance.dtype)
     places = jnp.broadcast_to(places, (*variance.shape, *places.shape))
     deviation = jnp.sqrt(variance)
@@ -102,11 +129,28 @@ def nodes_of_variance(
 
 
 def total(terms: Float[Array, "*batch places 2 order"]) -> Float[Array, "*batch"]:
+    """Sum of the terms over places, sides and nodes.
+
+    Args:
+      terms: weights times the integrand at the nodes.
+
+    Returns:
+      The integral.
+    """
     return jnp.sum(terms, axis=(-3, -2, -1))
 
 
 def conditional(psi: Activation, mean: Entry, deviation: Entry) -> Entry:
-    """E[ψ(v)], v ~ N(mean, deviation²); exactly ψ(mean) up to rounding at deviation 0."""
+    """E[ψ(v)], v ~ N(mean, deviation²); exactly ψ(mean) up to rounding at deviation 0.
+
+    Args:
+      psi: ψ.
+      mean: mean of v.
+      deviation: its standard deviation, ≥ 0, of the same shape.
+
+    Returns:
+      The same shape.
+    """
     places = jnp.asarray(places_of(psi.kinks), mean.dtype)
     places = jnp.broadcast_to(places, (*mean.shape, *places.shape))
     # The scale may fall below 1: a nearly constant ψ leaves only the normal weight to resolve.

@@ -38,6 +38,8 @@ def hidden_moment(
 
     Returns:
       Shape ``[n, m]``, with the error of :func:`widelimit.theory.gaussian.dual`.
+
+    Source: chapter 1, equation (1.2).
     """
     var_1, var_2 = preactivation_var(prior, x1), preactivation_var(prior, x2)
     return gaussian.dual(
@@ -76,7 +78,7 @@ def kernel(
     Returns:
       Shape ``[n, m]``, in squared units of the output; the error of the hidden moment.
 
-    Source: Neal 1996, section 2.1.
+    Source: Neal 1996, section 2.1; chapter 1, equation (1.2).
     """
     return prior.output_bias_std**2 + prior.output_weight_std**2 * hidden_moment(prior, x1, x2)
 
@@ -96,6 +98,8 @@ def increments(
       of about 1e-15 K(x,x) in float64 where the kernel has a closed form, 1e-13 K(x,x) where it is
       a quadrature; where the activation jumps it is 1e-15 ω_v² σ_a/(σ_u δ), from the rounding of
       the correlation.
+
+    Source: chapter 1, equations (1.10) and (1.11), which are its limits.
     """
     x, separations = jnp.asarray(x), jnp.asarray(separations)
     ends = x[None] + separations
@@ -131,7 +135,8 @@ def stable_scale(prior: ShallowPrior, x: Float[ArrayLike, " d"], alpha: float) -
     Raises:
       ValueError: alpha outside (0, 2].
 
-    Source: Neal 1996, section 2.2, for the exponent; the scale follows from independence.
+    Source: Neal 1996, section 2.2, for the exponent; the scale follows from independence; chapter
+    1, equation (1.13).
     """
     if not 0 < alpha <= 2:
         raise ValueError(f"alpha is {alpha}; a stable index lies in (0, 2]")
