@@ -9,7 +9,7 @@ SITE := _build/html/index.html
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test serve execute sync check lint format venv lock new seeds bench publish-check clean
+.PHONY: help book site test serve execute sync check lint format venv lock new seeds colab links wheel bench publish-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,18 @@ new: $(STAMP) ## a chapter's skeleton: make new CH=NN-slug
 
 seeds: $(STAMP) ## every claim at seeds nobody has tried [CH=01] [N=20] [SEEDS="1 2 3"]
 	@$(PIPELINE) seeds --chapter "$(CH)" --count $(or $(N),20) --seeds $(SEEDS)
+
+colab: $(STAMP) ## each chapter alone under Colab's pins [CH=01] [COLAB_PYTHON=python3.13]
+	@$(PIPELINE) colab --chapter "$(CH)" --python "$(COLAB_PYTHON)"
+
+# Apart from the site's own build: a page that warned is not read again, and then does not warn.
+links: $(STAMP) ## ask every external link of the pages whether it still answers
+	@$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links --quiet
+
+wheel: $(STAMP) ## build the package into dist/ and check its metadata
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist . > /dev/null
+	@$(BIN)/twine check --strict dist/*
 
 bench: $(STAMP) ## time what is meant to be fast
 	@$(if $(wildcard tests/benchmarks/test_*.py), \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline import check, execute, seeds, skeleton, suite, sync
+from pipeline import check, colab, execute, seeds, skeleton, suite, sync
 from pipeline.book import Book
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def _check(book: Book, number: str) -> None:
     chapters = book.chapters(number)
     found = [problem for chapter in chapters for problem in check.problems(book, chapter)]
-    if not number and sync.readme(book) != (book.root / "README.md").read_text(encoding="utf-8"):
-        found.append("README.md: its links are not the book's; run 'make sync'")
+    if not number:
+        stale = sync.unlinked(book)
+        found += [f"{name} is not as the book would write it; run 'make sync'" for name in stale]
     print("\n".join(found) or f"{len(chapters)} chapters: nothing to object to")
     if found:
         raise SystemExit(1)
@@ -40,11 +41,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("sync", help=sync.__doc__)
     commands.add_parser("test", help=suite.__doc__)
-    for name, what in (("execute", execute), ("check", check), ("seeds", seeds)):
+    for name, what in (
+        ("execute", execute),
+        ("check", check),
+        ("seeds", seeds),
+        ("colab", colab),
+    ):
         command = commands.add_parser(name, help=what.__doc__)
         command.add_argument("--chapter", default="", help="a chapter's number; all by default")
         if name == "execute":
             command.add_argument("--force", action="store_true", help="run what is up to date too")
+        if name == "colab":
+            command.add_argument("--python", default="", help="the Python to try; 3.13 if here")
         if name == "seeds":
             command.add_argument("--count", type=int, default=20, help="how many seeds to draw")
             command.add_argument("--seeds", type=int, nargs="*", default=[], help="which, instead")
@@ -68,6 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
             _check(book, options.chapter)
         case "seeds":
             seeds.seeds(book, options.chapter, options.count, options.seeds)
+        case "colab":
+            colab.colab(book, options.chapter, options.python)
         case "new":
             skeleton.new(book, options.slug)
         case "publish-check":

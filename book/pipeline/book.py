@@ -56,6 +56,13 @@ class Book:
         return config["repository"].get("branch", "main")
 
     @property
+    def site(self) -> str:
+        """The address of the published book, with a final slash, as GitHub Pages forms it."""
+        owner, name = self.repository.removeprefix("https://github.com/").split("/")
+        host = f"{owner.lower()}.github.io"
+        return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+    @property
     def has_placeholder_repository(self) -> bool:
         """Whether nobody has yet said where the book is published."""
         return f"/{PLACEHOLDER_OWNER}/" in self.repository

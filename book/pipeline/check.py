@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nbformat import NotebookNode
 
-from pipeline import digest, notebook, outputs, setup_cell
+from pipeline import citations, digest, notebook, outputs, plain, setup_cell
 from pipeline.book import Book, Chapter
 from widelimit.ledger.render import to_html, to_text
 
@@ -17,8 +17,8 @@ _EXCUSES = re.compile(
     r"(nbval|pytest_validate|pytestraises|skip.execution|raises.exception|remove.output|skip_?cell)",
     re.IGNORECASE,
 )
-
-_GATED = "around code cells use {solution-start} ... {solution-end}"
+# A tag hides something in the book alone, unless notebook.from_text says the same to Colab.
+_TAGS = {"setup", "hide-input", "hide-cell"}
 
 
 def problems(book: Book, chapter: Chapter) -> list[str]:
@@ -26,12 +26,13 @@ def problems(book: Book, chapter: Chapter) -> list[str]:
     if not chapter.notebook.is_file():
         return [f"{chapter.slug}: has no notebook; run 'make execute'"]
     stored = notebook.read(chapter.notebook)
+    known = citations.read(book.root / "references.bib")
     found = [
         *_files(chapter, stored),
         *_setup(book, chapter),
-        *_pair(chapter, stored),
+        *_pair(book, chapter, stored),
         *_freshness(book, chapter, stored),
-        *(p for i, cell in enumerate(stored.cells) for p in _cell(f"cell {i}", cell)),
+        *(p for i, cell in enumerate(stored.cells) for p in _cell(f"cell {i}", cell, known)),
         *_claims(stored),
     ]
     return [f"{chapter.slug}: {problem}" for problem in found]
@@ -59,13 +60,13 @@ def _setup(book: Book, chapter: Chapter) -> Iterator[str]:
         return
     if updated != text:
         yield "the set-up cell differs from the book's; run 'make sync'"
-    first = next(iter(notebook.code_cells(notebook.from_text(chapter))))
+    first = next(iter(notebook.code_cells(notebook.from_text(book, chapter))))
     if "setup" not in first.metadata.get("tags", []):
         yield "the set-up cell is not the first code cell; move it up"
 
 
-def _pair(chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
-    fresh = notebook.from_text(chapter)
+def _pair(book: Book, chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
+    fresh = notebook.from_text(book, chapter)
     if len(fresh.cells) != len(stored.cells):
         yield (
             f"the text has {len(fresh.cells)} cells and the notebook {len(stored.cells)}; "
@@ -78,7 +79,7 @@ def _pair(chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
 
 
 def _freshness(book: Book, chapter: Chapter, stored: NotebookNode) -> Iterator[str]:
-    fresh = notebook.sources(notebook.from_text(chapter))
+    fresh = notebook.sources(notebook.from_text(book, chapter))
     current = digest.of_chapter(book, chapter, fresh)
     recorded = (stored.metadata.get("widelimit") or {}).get("digest")
     if recorded is None:
@@ -92,10 +93,10 @@ def _freshness(book: Book, chapter: Chapter, stored: NotebookNode) -> Iterator[s
         yield f"its cells were not run once each in order: {counts}; run 'make execute FORCE=1'"
 
 
-def _cell(name: str, cell: NotebookNode) -> Iterator[str]:
+def _cell(name: str, cell: NotebookNode, known: Mapping[str, citations.Reference]) -> Iterator[str]:
     if cell.cell_type == "markdown":
-        yield from (f"{name} {problem}" for problem in _images(cell.source))
-        yield from (f"{name} {problem}" for problem in _fences(cell.source))
+        yield from (f"{name} {problem}" for problem in plain.problems(cell.source))
+        yield from (f"{name} {problem}" for problem in citations.problems(cell.source, known))
         yield from (f"{name} {problem}" for problem in _equations(cell.source))
         return
     if cell.cell_type != "code":
@@ -105,6 +106,13 @@ def _cell(name: str, cell: NotebookNode) -> Iterator[str]:
     excuse = next(filter(_EXCUSES.search, [*tags, *re.findall(r"#.*", cell.source)]), None)
     if excuse:
         yield f"{name} is excused from the tests by {excuse!r}; take it out"
+    for tag in sorted({*tags} - _TAGS):
+        yield f"{name} has the tag {tag!r}, which Colab does not know; there are {sorted(_TAGS)}"
+    if {"hide-input", "hide-cell"} & {*tags} and not re.match(r"# @title \S", cell.source):
+        yield (
+            f"{name} is folded, and Colab shows its title; begin it with '# @title Figure 1.1' or "
+            "'# @title Solution of exercise 1.1'"
+        )
     if cell.source.rstrip().endswith(";"):
         yield f"{name} ends in ';', which nbval does not honour; assign the value instead"
     if "setup" in tags and cell.outputs:
@@ -112,41 +120,11 @@ def _cell(name: str, cell: NotebookNode) -> Iterator[str]:
     yield from (f"{name} {problem}" for problem in outputs.problems(cell))
 
 
-def _images(source: str) -> Iterator[str]:
-    """Images in a text cell that say nothing to who cannot see them."""
-    for alt, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)", source):
-        if not alt.strip():
-            yield f"has an image without alt text, {path!r}; write it between the brackets"
-    for tag in re.findall(r"<img\b[^>]*>", source, re.IGNORECASE):
-        if not re.search(r"\balt\s*=\s*(\"[^\"]*\S[^\"]*\"|'[^']*\S[^']*')", tag):
-            yield f'has {tag[:60]!r} without alt text; add alt="..."'
-    directive = r"^(?P<fence>```+|:::+)\{(?:figure|image)\}\s*(?P<path>\S*)(?P<body>.*?)^(?P=fence)"
-    for found in re.finditer(directive, source, re.MULTILINE | re.DOTALL):
-        if not re.search(r"^\s*:?alt:\s*\S", found["body"], re.MULTILINE):
-            yield f"has an image without alt text, {found['path']!r}; add an ':alt:' line"
-
-
 def _equations(source: str) -> Iterator[str]:
     """Sphinx splits an equation of several lines, and MathJax refuses a tag in a split."""
     for equation in re.findall(r"\$\$(.+?)\$\$", source, re.DOTALL):
         if "\\tag" in equation and "\\\\" in equation:
             yield f"tags an equation of several lines, {equation[:40]!r}; number one line of it"
-
-
-def _fences(source: str) -> Iterator[str]:
-    """Blocks left open. A code cell inside a block cuts it in two, and no builder says so."""
-    if re.search(r"^`{3,}\{code-cell\}", source, re.MULTILINE):
-        yield "holds a code cell as mere text; close the ``` block before it"
-    opened: list[str] = []
-    for fence, rest in re.findall(r"^(:{3,}|`{3,})(.*)$", source, re.MULTILINE):
-        if not rest.strip() and opened and fence.startswith(opened[-1]):
-            opened.pop()
-        elif not rest.strip() and fence.startswith(":"):
-            yield f"closes a block with {fence!r} that is not open in it; {_GATED}"
-        elif not (opened and opened[-1].startswith("`")):  # code is shown as it stands
-            opened.append(fence)
-    if opened:
-        yield f"leaves a block open that began with {opened[-1]!r}; {_GATED}"
 
 
 def _claims(stored: NotebookNode) -> Iterator[str]:

@@ -7,13 +7,14 @@ import os
 import time
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 from pipeline import digest, notebook
 from pipeline.book import Book, Chapter
-from pipeline.sync import sync_chapter, sync_readme
+from pipeline.sync import sync_chapter, sync_links
 
 LIMIT_SECONDS = 60  # a chapter at the default scale on two cores
 CELL_TIMEOUT = 900  # seconds; no cell may hang a build
@@ -34,8 +35,31 @@ def environment(book: Book, **changes: str) -> dict[str, str]:
     return {**kept, **defaults, **changes}
 
 
-def run(cells: NotebookNode, directory: Path, env: dict[str, str]) -> float:
-    """Execute a notebook in place from top to bottom in a new kernel; returns the seconds."""
+class _KernelOf(KernelSpecManager):
+    """Whatever kernel is asked for, it is the one in the environment of ``python``."""
+
+    def __init__(self, python: Path) -> None:
+        super().__init__()
+        self._command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(argv=self._command, display_name=kernel_name, language="python")
+
+
+def run(
+    cells: NotebookNode, directory: Path, env: dict[str, str], python: Path | None = None
+) -> float:
+    """Execute a notebook in place from top to bottom in a new kernel; returns the seconds.
+
+    Args:
+      cells: the notebook.
+      directory: where its kernel starts.
+      env: all the environment variables that the kernel sees.
+      python: the interpreter whose kernel runs it; this one's by default.
+
+    Raises:
+      ChapterError: a cell or the kernel stopped, or the kernel never started.
+    """
     client = NotebookClient(
         cells,
         kernel_name="python3",
@@ -45,11 +69,13 @@ def run(cells: NotebookNode, directory: Path, env: dict[str, str]) -> float:
         extra_arguments=["--IPKernelApp.log_level=40"],  # no remark on TCP at every start
         resources={"metadata": {"path": str(directory)}},
     )
+    if python is not None:
+        client.create_kernel_manager().kernel_spec_manager = _KernelOf(python)
     begin = time.perf_counter()
     try:
         # client.execute() would leave an event loop open in every thread that calls it.
         asyncio.run(client.async_execute(env=env))
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         raise ChapterError(str(error)) from error
     return time.perf_counter() - begin
 
@@ -60,20 +86,20 @@ def is_stale(book: Book, chapter: Chapter) -> bool:
         return True
     stored = notebook.read(chapter.notebook)
     recorded = (stored.metadata.get("widelimit") or {}).get("digest")
-    current = digest.of_chapter(book, chapter, notebook.sources(notebook.from_text(chapter)))
+    current = digest.of_chapter(book, chapter, notebook.sources(notebook.from_text(book, chapter)))
     return recorded != current
 
 
 def execute(book: Book, number: str = "", *, force: bool = False) -> None:
     """Run the stale chapters and store their outputs, each with the digest of what it ran."""
-    sync_readme(book)
+    sync_links(book)
     for chapter in book.chapters(number):
         sync_chapter(book, chapter)
         if not force and not is_stale(book, chapter):
             print(f"{chapter.slug}: up to date")
             continue
         print(f"{chapter.slug}: executing ...", flush=True)
-        cells = notebook.from_text(chapter)
+        cells = notebook.from_text(book, chapter)
         current = digest.of_chapter(book, chapter, notebook.sources(cells))
         try:
             seconds = run(cells, chapter.text.parent, environment(book))

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from pipeline.book import Chapter
+from pipeline.book import Book, Chapter
 
 # Nothing that depends on the machine: no version of Python, no path of an interpreter.
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+# What the book folds by a cell's tag, Colab (cellView) and JupyterLab (the rest) fold by metadata.
+_FOLDED = {
+    "hide-input": {"cellView": "form", "jupyter": {"source_hidden": True}},
+    "hide-cell": {
+        "cellView": "form",
+        "collapsed": True,
+        "jupyter": {"outputs_hidden": True, "source_hidden": True},
+    },
+}
 
 
-def from_text(chapter: Chapter) -> NotebookNode:
+# A link to another text of the book.
+_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)\.md(#[^)\s]*)?\)")
+
+
+def _published(source: str, book: Book) -> str:
+    """Text with its links to the book's other pages as they are on the published site.
+
+    In Colab a notebook has no neighbours. The site turns these links back into its own.
+    """
+
+    def address(link: re.Match) -> str:
+        page = posixpath.normpath(posixpath.join("chapters", link[1]))
+        return f"]({book.site}{page}.html{link[2] or ''})"
+
+    return _LINK.sub(address, source)
+
+
+def from_text(book: Book, chapter: Chapter) -> NotebookNode:
     """The chapter's cells, without outputs, each with an id made of its chapter and position.
 
     jupytext draws new random ids at every run; these change only when the cells do.
@@ -25,6 +53,10 @@ def from_text(chapter: Chapter) -> NotebookNode:
     cells = jupytext.reads(chapter.text.read_text(encoding="utf-8"), fmt="md:myst").cells
     for position, cell in enumerate(cells):
         cell["id"] = f"{chapter.slug}-{position:03d}"
+        if cell.cell_type == "markdown":
+            cell.source = _published(cell.source, book)
+        for tag in cell.metadata.get("tags", []):
+            cell.metadata.update(nbformat.from_dict(_FOLDED.get(tag, {})))
     notebook = nbformat.v4.new_notebook(cells=cells, nbformat_minor=5)
     notebook.metadata = nbformat.from_dict({**KERNEL, "widelimit": {"digest": None}})
     return notebook

@@ -70,7 +70,7 @@ def mark(claim: dict) -> str:
 
 def at_seed(book: Book, chapter: Chapter, seed: int) -> Outcome:
     """Run a chapter at a seed, without its drawings, and read its claims."""
-    cells = notebook.from_text(chapter)
+    cells = notebook.from_text(book, chapter)
     env = execute.environment(book, WIDELIMIT_SEED=str(seed), WIDELIMIT_DRAW="0")
     try:
         execute.run(cells, chapter.text.parent, env)

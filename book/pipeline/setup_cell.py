@@ -10,6 +10,7 @@ TAGS = ["setup", "hide-input"]
 # to pip as constraints: without them a dependency may quietly bring a newer jax than the one that
 # Colab's accelerators and other packages were built for.
 _TEMPLATE = """\
+# @title Set up
 # In Colab, install the book's package beside what is already there; elsewhere, install nothing.
 import os
 

@@ -40,15 +40,15 @@ hands on.*
 ## The result
 
 :::{prf:definition} *Name*
-:label: @SLUG@-definition
 
 *Every symbol is introduced, with its type and range.*
+
 :::
 
-:::{prf:theorem} *Name (paper, number)*
-:label: @SLUG@-theorem
+:::{prf:theorem} *Name (author year, number)*
 
 *The conditions; then the statement.*
+
 :::
 
 *The derivation, line by line. Where it is a sketch: what is skipped, and where the full proof is.*
@@ -56,7 +56,8 @@ hands on.*
 ## The key figures, rebuilt
 
 *The paper's settings, ours, and every difference between them. Then the lines of code that are the
-theory, and `run.show(draw, data, number=..., caption=..., alt=...)`, one message a figure.*
+theory, and `run.show(draw, data, number=..., caption=..., alt=...)`, one message a figure, in a
+cell that is tagged hide-input and begins with its title, as in `# @title Figure @NUMBER@.1`.*
 
 ## Claims
 
@@ -91,7 +92,8 @@ _EXERCISE = """\
 
 <details><summary>Solution</summary>
 
-*The full solution. Code goes into a cell of its own after it, tagged hide-cell, and runs.*
+*The full solution. Code goes into a cell of its own after it, tagged hide-cell, and runs; it
+begins with its title, `# @title Solution of exercise {number}.{i}`.*
 
 </details>"""
 
@@ -109,7 +111,7 @@ def new(book: Book, slug: str) -> None:
     parts = {
         "@TITLE@": slug[3:].replace("-", " ").capitalize(),
         "@SETUP@": setup_cell.block(book.repository),
-        "@SLUG@": slug,
+        "@NUMBER@": str(number),
         "@EXERCISES@": "\n\n".join(tasks),
     }
     text = _SKELETON

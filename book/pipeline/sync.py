@@ -1,13 +1,19 @@
-"""``make sync``: set-up cells, notebooks and the README's links follow what was edited."""
+"""``make sync``: set-up cells, notebooks, links and addresses follow what was edited."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pipeline import digest, notebook, setup_cell
 from pipeline.book import Book, Chapter
+from pipeline.pages import line
 
 _LINKS = re.compile(r"(<!-- links: written by make sync -->\n).*?(<!-- end of links -->)", re.S)
+# The package's page on PyPI is the README too, and a relative link leads nowhere there: the picture
+# of the line has its whole address, and files are named as [text][FILE].
+_PICTURE = re.compile(r'(?<= src=")[^"]*(?=book/_static/line\.svg")')
+_NAMED = ("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT")
 
 
 def sync_chapter(book: Book, chapter: Chapter) -> bool:
@@ -20,7 +26,7 @@ def sync_chapter(book: Book, chapter: Chapter) -> bool:
     updated = setup_cell.write_into(text, book.repository, chapter.text.name)
     if updated != text:
         chapter.text.write_text(updated, encoding="utf-8")
-    new = notebook.from_text(chapter)
+    new = notebook.from_text(book, chapter)
     if chapter.notebook.is_file():
         old = notebook.read(chapter.notebook)
         notebook.keep_outputs(new, old)
@@ -32,28 +38,69 @@ def sync_chapter(book: Book, chapter: Chapter) -> bool:
 
 
 def readme(book: Book) -> str:
-    """The README with its links to the repository and to each chapter in Colab."""
+    """The README with its links: the repository, each chapter's page and Colab, files by name."""
     text = (book.root / "README.md").read_text(encoding="utf-8")
     place = book.repository.removeprefix("https://github.com/")
     lines = [f"Clone it: `git clone {book.repository}`", ""]
     for chapter in book.chapters():
         path = f"github/{place}/blob/{book.branch}/chapters/{chapter.notebook.name}"
         colab = f"https://colab.research.google.com/{path}"
-        lines.append(f"- [{title(chapter)}](chapters/{chapter.text.name}), [in Colab]({colab})")
+        page = f"{book.site}chapters/{chapter.slug}.html"
+        lines.append(f"- [{title(chapter)}]({page}), [in Colab]({colab})")
+    lines += ["", f"[the book]: {book.site}"]
+    lines += [f"[{name}]: {book.repository}/blob/{book.branch}/{name}" for name in _NAMED]
     if not _LINKS.search(text):
         raise SystemExit(
             "README.md: the lines '<!-- links: written by make sync -->' and "
             "'<!-- end of links -->' are gone; put them back around the links"
         )
+    raw = f"https://raw.githubusercontent.com/{place}/{book.branch}/"
+    text = _PICTURE.sub(raw, text)
     return _LINKS.sub(lambda m: m[1] + "\n".join(lines).strip() + "\n" + m[2], text)
 
 
-def sync_readme(book: Book) -> None:
-    """Write the README's links if they changed."""
-    text = readme(book)
-    if text != (book.root / "README.md").read_text(encoding="utf-8"):
-        (book.root / "README.md").write_text(text, encoding="utf-8")
-        print("README.md: links written")
+def _addresses(book: Book) -> dict[str, dict[str, str]]:
+    """Per file, the lines that hold an address: the key a line begins with, and what it says."""
+    return {
+        "CITATION.cff": {"repository-code": book.repository, "url": book.site},
+        "pyproject.toml": {
+            "Homepage": book.site,
+            "Source": book.repository,
+            "Issues": f"{book.repository}/issues",
+            "Changelog": f"{book.repository}/blob/{book.branch}/CHANGELOG.md",
+        },
+    }
+
+
+def _addressed(name: str, text: str, lines: dict[str, str]) -> str:
+    """A file's text with these lines brought up to date, wherever they stand in it."""
+    for key, address in lines.items():
+        pattern = rf'^( *{key} ?[:=] )"[^"\n]*"$'
+        if not re.search(pattern, text, re.MULTILINE):
+            raise SystemExit(f"{name}: no line gives '{key}' as \"...\"; put one back")
+        text = re.sub(pattern, rf'\g<1>"{address}"', text, flags=re.MULTILINE)
+    return text
+
+
+def unlinked(book: Book) -> dict[str, str]:
+    """The files whose links or picture are not the book's, and what each should read."""
+    picture = "book/_static/line.svg"
+    files = {"README.md": readme(book), picture: line.svg(line.stations(book), paper="white")}
+    for name, lines in _addresses(book).items():
+        text = (book.root / name).read_text(encoding="utf-8")
+        files[name] = _addressed(name, text, lines)
+    return {name: text for name, text in files.items() if text != _stored(book.root / name)}
+
+
+def _stored(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def sync_links(book: Book) -> None:
+    """Write the links and addresses that changed."""
+    for name, text in unlinked(book).items():
+        (book.root / name).write_text(text, encoding="utf-8")
+        print(f"{name}: written")
 
 
 def title(chapter: Chapter) -> str:
@@ -69,4 +116,4 @@ def sync(book: Book) -> None:
     for chapter in book.chapters():
         changed = sync_chapter(book, chapter)
         print(f"{chapter.slug}: {'written' if changed else 'up to date'}")
-    sync_readme(book)
+    sync_links(book)

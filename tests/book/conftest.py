@@ -29,7 +29,7 @@ kernelspec:
 
 ```
 
-Some prose, and ![a dot](dot.svg).
+Some prose.
 
 ```{code-cell} python
 from widelimit import words
@@ -48,6 +48,15 @@ run.show(alt="A straight line.", caption="A line rises.")
 ```{code-cell} python
 run.claim("small/first")
 ```
+"""
+
+LINE = """\
+parts:
+  - title: Small
+    chapters:
+      - {slug: 01-small, title: Small, papers: A 1994, asks: Why, track: signals}
+      - {slug: 02-next, title: Next, papers: B 1995, asks: And, track: kernel, from: 01-small}
+      - {slug: 03-more, title: More, papers: C 1996, asks: So, track: particles}
 """
 
 # The seed moves the measured digits; seed 13 turns the verdict; seed 99 stops the chapter.
@@ -132,12 +141,14 @@ def greet():
 def executed(repo, tmp_path_factory) -> Path:
     """The small book after ``make execute``; not to be changed."""
     root = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "README.md"):
+    for name in ("_config.yml", "README.md", "CITATION.cff", "pyproject.toml"):
         shutil.copy(repo / name, root)
     for name, source in PACKAGE.items():
         path = root / "code" / "widelimit" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
+    (root / "book" / "_static").mkdir(parents=True)
+    (root / "book" / "line.yml").write_text(LINE, encoding="utf-8")
     (root / "chapters").mkdir()
     (root / "chapters" / "01-small.md").write_text(CHAPTER, encoding="utf-8")
     execute.execute(Book(root))

@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import check, skeleton, sync
 from pipeline.__main__ import main
@@ -23,17 +25,54 @@ def test_no_notebook_is_without_its_text():
     assert {path.name for path in (HERE.root / "chapters").glob("*.ipynb")} <= texts
 
 
-def test_the_readme_s_links_are_the_book_s(repo):
-    assert sync.readme(HERE) == (repo / "README.md").read_text(encoding="utf-8")
+def test_links_and_addresses_are_the_book_s():
+    assert sync.unlinked(HERE) == {}
 
 
 def test_the_address_is_written_once(repo):
-    """Whatever else names the repository is written by ``make sync``."""
+    """Whatever else names the repository or the site is written by ``make sync``."""
     tracked = subprocess.run(
-        ["git", "grep", "-lF", HERE.repository], cwd=repo, capture_output=True, text=True
+        ["git", "grep", "-lF", "-e", HERE.repository, "-e", HERE.site],
+        cwd=repo,
+        capture_output=True,
+        text=True,
     ).stdout.split()
     pairs = {str(p.relative_to(repo)) for c in HERE.chapters() for p in (c.text, c.notebook)}
-    assert set(tracked) <= {"_config.yml", "README.md", *pairs}
+    written = {"README.md", "CITATION.cff", "pyproject.toml"}
+    assert set(tracked) <= {"_config.yml", *written, *pairs}
+
+
+def test_a_new_address_is_written_wherever_it_stands(book, capsys):
+    config = book.root / "_config.yml"
+    moved = config.read_text(encoding="utf-8").replace(book.repository, "https://github.com/Some/b")
+    config.write_text(moved, encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["--root", str(book.root), "check"])
+    said = capsys.readouterr().out
+    for name in ("README.md", "CITATION.cff", "pyproject.toml"):
+        assert f"{name} is not as the book would write it" in said
+    main(["--root", str(book.root), "sync"])
+    main(["--root", str(book.root), "check"])
+    citation = yaml.safe_load((book.root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["repository-code"] == "https://github.com/Some/b"
+    assert citation["url"] == citation["preferred-citation"]["url"] == "https://some.github.io/b/"
+    project = tomllib.loads((book.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["urls"] == {
+        "Homepage": "https://some.github.io/b/",
+        "Source": "https://github.com/Some/b",
+        "Issues": "https://github.com/Some/b/issues",
+        "Changelog": "https://github.com/Some/b/blob/main/CHANGELOG.md",
+    }
+    readme = (book.root / "README.md").read_text(encoding="utf-8")
+    assert "https://some.github.io/b/chapters/01-small.html" in readme
+
+
+def test_a_line_for_an_address_may_not_go(book):
+    citation = book.root / "CITATION.cff"
+    text = citation.read_text(encoding="utf-8").replace("repository-code:", "repository:")
+    citation.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"CITATION\.cff: no line gives 'repository-code'"):
+        sync.sync_links(book)
 
 
 def test_make_lists_its_targets(repo):
@@ -65,7 +104,7 @@ def test_a_new_chapter_has_the_whole_anatomy(book):
         "For the reading group",
     ]
     assert text.count("**Exercise 2.") == text.count("<details><summary>Solution") == 5
-    assert "@" not in text.replace("{source}", "").replace("widelimit @", "")
+    assert not re.search("@[A-Z]+@", text)
     problems = check.problems(book, chapter)
     assert problems
     assert all("make execute" in problem for problem in problems)

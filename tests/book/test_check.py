@@ -6,7 +6,7 @@ import re
 import pytest
 from nbformat.v4 import new_output
 
-from pipeline import check, notebook
+from pipeline import check, execute, notebook
 
 GREETING, FIGURE, CLAIM = 3, 5, 6  # the cells of the small chapter
 SVG = "data:image/svg+xml;base64,"
@@ -133,13 +133,6 @@ def test_a_broken_notebook_is_caught(book, chapter, case):
 
 # Written in the text, these reach the notebook by the ordinary way.
 WRITTEN = {
-    "![a dot](dot.svg)": {
-        "![](dot.svg)": "image without alt text, 'dot.svg'",
-        '<img src="dot.svg">': "without alt text",
-        '<img src="dot.svg" alt="">': "without alt text",
-        "\n\n```{figure} dot.svg\nA caption\n```": "add an ':alt:' line",
-        "\n\n:::{image} dot.svg\n:width: 3em\n:::": "add an ':alt:' line",
-    },
     "words.greet()": {
         "words.greet();": "ends in ';'",
         "words.greet()  # NBVAL_IGNORE_OUTPUT": "excused from the tests",
@@ -148,12 +141,15 @@ WRITTEN = {
         "```{code-cell} python\n:tags: [nbval-skip]\nprint(1)\n```\n\nMore": "excused from",
         "```{code-cell} python\n:tags: [raises-exception]\nprint(1)\n```\n\nMore": "excused from",
         "```{raw-cell}\nraw\n```\n\nMore": "is a raw cell",
+        "```{code-cell} python\n:tags: [remove-input]\n1\n```\n\nMore": "tag 'remove-input', which",
+        "```{code-cell} python\n:tags: [hide-cell]\n1\n```\n\nMore": "begin it with '# @title",
+        "```{code-cell} python\n:tags: [hide-input]\n\n# title\n```\n\nMore": "begin it with '# @",
     },
     "More prose.": {
-        ":::{solution} a\n\n```{code-cell} python\n1\n```\n\n:::": "leaves a block open",
-        "```{note}\nMore prose.": "holds a code cell as mere text",
-        ":::{note}\nMore prose.": "leaves a block open",
-        "More prose.\n:::": "closes a block",
+        "{ref}`x`": "cell 4 has the role {ref}",
+        "Neal (1994) {cite}`neal1994`.": "cell 4 cites 'neal1994', which references.bib does not",
+        ":::{prf:remark} R\n\n```{code-cell} python\n1\n```\n\n:::": "leaves a block open",
+        "```\nMore prose.": "holds a code cell as mere text",
     },
     "# A small chapter\n": {
         "# A\n\n```{code-cell} python\n0\n```\n": "set-up cell is not the first code cell",
@@ -170,40 +166,17 @@ def test_a_broken_text_is_caught(book, chapter, old, new, message):
     text = chapter.text.read_text(encoding="utf-8")
     assert old in text
     chapter.text.write_text(text.replace(old, new), encoding="utf-8")
-    notebook.write(notebook.from_text(chapter), chapter.notebook)
+    notebook.write(notebook.from_text(book, chapter), chapter.notebook)
     problems = check.problems(book, chapter)
     assert any(message in problem for problem in problems), problems
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        '<img alt="A dot." src="dot.svg">',
-        "\n\n```{figure} dot.svg\n:alt: A dot.\n\nA caption\n```",
-        "\n\n:::{image} dot.svg\n---\nalt: A dot.\n---\n:::",
-    ],
-)
-def test_an_image_with_words_passes(book, chapter, image):
+def test_a_folded_cell_with_a_title_passes(book, chapter):
+    cell = "```{code-cell} python\n:tags: [hide-cell]\n\n# @title Solution\n1\n```\n\n"
     text = chapter.text.read_text(encoding="utf-8")
-    chapter.text.write_text(text.replace("![a dot](dot.svg)", image), encoding="utf-8")
-    notebook.write(notebook.from_text(chapter), chapter.notebook)
-    assert not any("alt" in problem for problem in check.problems(book, chapter))
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        ":::{solution-start} a\n:::\n\n```{code-cell} python\n1\n```\n\n:::{solution-end}\n:::",
-        "::::{note}\n:::{prf:theorem} *T*\nx\n:::\n::::",
-        "```text\n:::{shown}\n```",
-        "````\n```{note}\n````",
-    ],
-)
-def test_blocks_that_close_pass(book, chapter, block):
-    text = chapter.text.read_text(encoding="utf-8")
-    chapter.text.write_text(text.replace("More prose.", block), encoding="utf-8")
-    notebook.write(notebook.from_text(chapter), chapter.notebook)
-    assert not any("block" in problem for problem in check.problems(book, chapter))
+    chapter.text.write_text(text.replace("+++\n\n", cell), encoding="utf-8")
+    execute.execute(book)
+    assert check.problems(book, chapter) == []
 
 
 def test_foreign_metadata_and_formatting_are_caught(book, chapter):

@@ -10,7 +10,7 @@ def code(book, chapter):
 
 
 def digests(book, chapter):
-    return digest.of_chapter(book, chapter, notebook.sources(notebook.from_text(chapter)))
+    return digest.of_chapter(book, chapter, notebook.sources(notebook.from_text(book, chapter)))
 
 
 def edit(path, old, new):

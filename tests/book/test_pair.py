@@ -105,3 +105,20 @@ def test_the_environment_of_a_run_is_the_default_one(book, monkeypatch):
 def test_an_unknown_chapter_is_named(book):
     with pytest.raises(SystemExit, match="no chapter starts with '07'; there are: 01-small"):
         book.chapters("07")
+
+
+def test_a_link_to_another_page_leads_to_the_published_book(book, chapter):
+    edit(chapter.text, "More prose.", "See [it](02-next.md#why) and [this](../book/notation.md).")
+    sync.sync(book)
+    stored = notebook.read(chapter.notebook)
+    assert stored.cells[4].source == (
+        f"See [it]({book.site}chapters/02-next.html#why) and [this]({book.site}book/notation.html)."
+    )
+    assert check.problems(book, chapter) == []
+
+
+def test_other_links_stay_as_they_are(book, chapter):
+    links = "[a](https://example.org/a.md) [b](mailto:a@example.org)"
+    edit(chapter.text, "More prose.", links)
+    sync.sync(book)
+    assert notebook.read(chapter.notebook).cells[4].source == links
