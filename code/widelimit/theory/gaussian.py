@@ -39,7 +39,8 @@ def _as_floats(*arguments: ArrayLike) -> list[Array]:
     """The arguments in one floating dtype and one shape."""
     arrays = [x if hasattr(x, "dtype") else float(x) for x in arguments]
     dtype = jnp.result_type(0.0, *arrays)
-    return jnp.broadcast_arrays(*(jnp.asarray(x, dtype) for x in arrays))
+    # A list in jax 0.10, a tuple in 0.12.
+    return list(jnp.broadcast_arrays(*(jnp.asarray(x, dtype) for x in arrays)))
 
 
 def _is_traced(*arguments: Array) -> bool:
