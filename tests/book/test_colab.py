@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import colab, notebook
+from pipeline import colab, execute, notebook
 from pipeline.__main__ import main
 from pipeline.book import Book
 
@@ -201,6 +201,14 @@ def path(monkeypatch, tmp_path):
         return str(script)
 
     return put
+
+
+def test_a_kernel_that_never_starts_stops_the_chapter(book, path, monkeypatch):
+    # nbclient would clean up at exit the kernel that it never had, and complain.
+    monkeypatch.setattr("atexit.register", lambda *_: None)
+    cells = notebook.read(book.chapters()[0].notebook)
+    with pytest.raises(execute.ChapterError, match="Kernel died"):
+        execute.run(cells, book.root, dict(os.environ), Path(path("broken", "exit 1")))
 
 
 OURS = ".".join(map(str, sys.version_info[:3]))
