@@ -73,10 +73,14 @@ def clone(book: Book, folder: Path) -> Book:
     """The book as its last commit has it, cloned into ``folder``; says what is left behind.
 
     Raises:
-      SystemExit: there is no commit to clone.
+      SystemExit: there is no commit to clone, or the history is cut off.
     """
     git = ["git", "-C", str(book.root)]
     commit = _must([*git, "rev-parse", "--verify", "HEAD"], "there is no commit to try").strip()
+    shallow = _must([*git, "rev-parse", "--is-shallow-repository"], "git cannot read it").strip()
+    if shallow == "true":
+        # pip clones without file contents; from a shallow clone git then asks itself without end.
+        raise SystemExit("the history is cut off; complete it first: git fetch --unshallow")
     if changed := _must([*git, "status", "--porcelain"], "git cannot read it").splitlines():
         print(f"changes not committed, and so not tried: {len(changed)}")
     _must(["git", "clone", "--quiet", str(book.root), str(folder)], "git cannot clone the book")

@@ -20,11 +20,14 @@ _NBVAL = [
 def steps(book: Book) -> dict[str, list[str]]:
     """The commands, by name."""
     notebooks = [f"chapters/{chapter.notebook.name}" for chapter in book.chapters()]
-    # Benchmarks measure nothing under two workers; 'make bench' runs them.
+    # Benchmarks measure nothing under two workers: 'make bench' runs them. Pages are not built yet.
+    others = ["--ignore=tests/benchmarks", "--ignore=tests/site"]
     chosen = {
-        "package, pipeline and stored chapters": [*_PYTEST, "--ignore=tests/benchmarks", "tests"],
+        "package, pipeline and stored chapters": [*_PYTEST, *others, "tests"],
         "chapters run again (nbval)": [*_PYTEST, *_NBVAL, *notebooks],
         "site without a warning": ["make", "--no-print-directory", "site"],
+        # A page is visited once, by one worker; where no browser is, the count of skipped says so.
+        "pages in a browser": [*_PYTEST, "--dist", "loadgroup", "-rfEs", "tests/site"],
     }
     if not notebooks:
         del chosen["chapters run again (nbval)"]

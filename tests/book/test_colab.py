@@ -246,6 +246,18 @@ def test_without_a_commit_there_is_nothing_to_try(book, tmp_path):
         colab.clone(book, tmp_path / "clone")
 
 
+def test_a_shallow_clone_is_refused(book, tmp_path):
+    """From one, pip's git would start processes without end."""
+    git(book, "init", "-q")
+    commit(book)
+    (book.root / "more").write_text("a second commit, which is where the history is cut")
+    commit(book)
+    source, cut = book.root.as_uri(), tmp_path / "cut"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", source, str(cut)], check=True)
+    with pytest.raises(SystemExit, match="git fetch --unshallow"):
+        colab.clone(Book(cut), tmp_path / "clone")
+
+
 def test_a_commit_without_a_chapter_is_not_a_success(book, tmp_path):
     for chapter in book.chapters():
         chapter.text.unlink()

@@ -67,6 +67,21 @@ def test_a_job_is_bounded_and_calls_what_exists(path, name, targets):
             assert (REPO / script).is_file(), command
 
 
+def test_what_reads_the_history_gets_all_of_it():
+    """The site's dates of change, and the clone that is tried under Colab's pins."""
+    reading = {}
+    for path, name in JOBS:
+        job = read(path)["jobs"][name]
+        if any(re.search(r"\.ci/run|make (site|book|colab)\b", run) for run in commands(job)):
+            steps = [s for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@")]
+            reading[path.stem, name] = [step["with"].get("fetch-depth") for step in steps]
+    assert reading == {
+        ("publish", "build"): ["0"],
+        ("test", "test"): ["0"],
+        ("weekly", "colab"): ["0"],
+    }
+
+
 def test_only_publishing_may_write():
     allowed = {("publish", "deploy"): {"pages": "write", "id-token": "write"}}
     for path, name in JOBS:

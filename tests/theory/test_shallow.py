@@ -59,11 +59,20 @@ def test_kernel_of_rectified_units_is_cho_and_saul(name):
     else:
         arc_cosine = np.outer(norms, norms) * (np.sin(theta) + (np.pi - theta) * cosine) / np.pi
     prior = ShallowPrior(get(name), 1.0, 0.0, 2**0.5)
-    kernel = shallow.kernel(prior, jnp.asarray(X), jnp.asarray(X))
+    inputs = jnp.asarray(X)
+    kernel = shallow.kernel(prior, inputs, inputs)
     # On the diagonal arccos turns the rounding of the cosine into its root.
     off = ~np.eye(len(X), dtype=bool)
     np.testing.assert_allclose(np.asarray(kernel)[off], arc_cosine[off], rtol=1e-12)
     np.testing.assert_allclose(np.diagonal(kernel), norms**2 if name == "relu" else 1, rtol=1e-13)
+
+
+def test_equal_inputs_in_two_arrays_lose_half_the_digits_at_most():
+    prior = ShallowPrior(get("sign"), 1.0, 0.7)
+    moment = shallow.hidden_moment(prior, jnp.asarray(X), jnp.asarray(X).copy())
+    np.testing.assert_allclose(np.diagonal(moment), 1, atol=3e-8)
+    same = jnp.asarray(X)
+    np.testing.assert_array_equal(np.diagonal(shallow.hidden_moment(prior, same, same)), 1)
 
 
 def test_kernel_of_tanh_units_is_monte_carlo():
@@ -146,9 +155,9 @@ def test_increments_are_differences_of_the_kernel(name):
     prior = ShallowPrior(get(name), 1.2, 0.5, 1.5, 2.0)
     x, deltas = jnp.asarray(X[0]), jnp.asarray(X[1:])
     ends = x[None] + deltas
-    kernel = shallow.kernel(prior, jnp.concatenate([x[None], ends]), ends)
-    near = shallow.kernel(prior, x[None], x[None])[0, 0]
-    expected = near + np.diagonal(kernel[1:]) - 2 * np.asarray(kernel[0])
+    points = jnp.concatenate([x[None], ends])
+    kernel = np.asarray(shallow.kernel(prior, points, points))
+    expected = kernel[0, 0] + np.diagonal(kernel)[1:] - 2 * kernel[0, 1:]
     np.testing.assert_allclose(shallow.increments(prior, x, deltas), expected, atol=1e-12)
     np.testing.assert_allclose(shallow.increments(prior, x, 0 * deltas), 0, atol=1e-13 * 2.25 * 4)
 
@@ -466,7 +475,8 @@ def test_sign_units_are_at_no_distance():
 @pytest.mark.parametrize("name", ["tanh", "erf", "relu", "sign", "linear"])
 def test_stable_scale_at_two_is_the_root_mean_square(name):
     prior, x = ShallowPrior(get(name), 0.8, 0.5, 1.6), jnp.asarray(X[0])
-    expected = 1.6 * np.sqrt(shallow.hidden_moment(prior, x[None], x[None])[0, 0])
+    point = x[None]
+    expected = 1.6 * np.sqrt(shallow.hidden_moment(prior, point, point)[0, 0])
     np.testing.assert_allclose(shallow.stable_scale(prior, x, 2.0), expected, rtol=1e-12)
 
 

@@ -183,5 +183,5 @@ def figure(book: Book) -> str:
         + svg(stations(book), to_chapters="../chapters/")
         + "\n<figcaption>The line. A full dot is a chapter that is written, an open one a chapter "
         "that is planned. Dashes show where a limit leaves the line and where a later theory "
-        "contains it.</figcaption>\n</figure>"
+        "contains its limit.</figcaption>\n</figure>"
     )

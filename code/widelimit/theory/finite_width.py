@@ -96,7 +96,8 @@ def _characteristic_function(prior, x, width, t):
 
 
 def _output_std(prior, x):
-    return prior.output_weight_std * jnp.sqrt(hidden_moment(prior, x[None], x[None])[0, 0])
+    point = x[None]
+    return prior.output_weight_std * jnp.sqrt(hidden_moment(prior, point, point)[0, 0])
 
 
 def _gap_to_limit(prior, x, width, t):

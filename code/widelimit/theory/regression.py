@@ -32,22 +32,22 @@ def condition(
 ) -> GaussianPosterior:
     r"""Condition a centred Gaussian process on noisy values.
 
-    .. math:: \bar f = K_{*}^\top (K + \sigma^2 I)^{-1} y, \qquad
-       \Sigma = K_{**} - K_{*}^\top (K + \sigma^2 I)^{-1} K_{*}
+    .. math:: \bar f = K_{*}^\top (K + \sigma_\varepsilon^2 I)^{-1} y, \qquad
+       \Sigma = K_{**} - K_{*}^\top (K + \sigma_\varepsilon^2 I)^{-1} K_{*}
 
     Args:
       kernel_train: K, prior covariance among the training inputs.
       kernel_cross: K_*, between training (rows) and test inputs (columns).
       kernel_test: K_**, among the test inputs.
       y: training targets.
-      noise_var: σ² ≥ 0, variance of the observation noise.
+      noise_var: σ_ε² ≥ 0, variance of the observation noise.
 
     Returns:
       The posterior, in the units of y. Errors are those of one Cholesky factorization: relative
-      1e-16 times the condition number of K + σ²I.
+      1e-16 times the condition number of K + σ_ε²I.
 
     Raises:
-      ValueError: noise_var < 0 or K + σ²I not positive definite; under jit, where values are
+      ValueError: noise_var < 0 or K + σ_ε²I not positive definite; under jit, where values are
         traced, nothing is checked.
 
     Source: Williams & Rasmussen 1996; Rasmussen & Williams 2006, eqs. (2.23), (2.24), (2.30).
@@ -66,6 +66,6 @@ def condition(
     log_evidence = (
         -y @ alpha / 2 - jnp.sum(jnp.log(jnp.diagonal(factor))) - n * jnp.log(2 * jnp.pi) / 2
     )
-    return GaussianPosterior(
-        kernel_cross.T @ alpha, kernel_test - whitened.T @ whitened, log_evidence
-    )
+    covariance = kernel_test - whitened.T @ whitened
+    # A matrix product need not round (i, j) as it rounds (j, i).
+    return GaussianPosterior(kernel_cross.T @ alpha, (covariance + covariance.T) / 2, log_evidence)
