@@ -10,9 +10,8 @@ from pipeline.book import Book, Chapter
 from pipeline.pages import line
 
 _LINKS = re.compile(r"(<!-- links: written by make sync -->\n).*?(<!-- end of links -->)", re.S)
-# The package's page on PyPI is the README too, and a relative link leads nowhere there: the picture
-# of the line has its whole address, and files are named as [text][FILE].
-_PICTURE = re.compile(r'(?<= src=")[^"]*(?=book/_static/line\.svg")')
+# What the README names as [text][FILE]: it is the package's description too, wherever that is shown
+# without the files beside it.
 _NAMED = ("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT")
 
 
@@ -54,8 +53,6 @@ def readme(book: Book) -> str:
             "README.md: the lines '<!-- links: written by make sync -->' and "
             "'<!-- end of links -->' are gone; put them back around the links"
         )
-    raw = f"https://raw.githubusercontent.com/{place}/{book.branch}/"
-    text = _PICTURE.sub(raw, text)
     return _LINKS.sub(lambda m: m[1] + "\n".join(lines).strip() + "\n" + m[2], text)
 
 
