@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIPELINE := PYTHONPATH=book $(BIN)/python -m pipeline
 SITE := _build/html/index.html
+# Says since when the site is that of its sources: the tests of the pages ask.
+BUILT := _build/site.stamp
 # The environment is made again when what it is made from changes.
 STAMP := $(VENV)/.stamp
 
@@ -21,8 +23,11 @@ book: site ## build the book, warnings being errors, and say where it is
 # A page that warned once is not read again by a second build, which would then pass: a build that
 # failed leaves no cache behind.
 site: $(STAMP)
+	@mkdir -p _build
+	@touch $(BUILT).new
 	@$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet \
-	  || { rm -rf _build/.doctrees; exit 1; }
+	  || { rm -rf _build/.doctrees $(BUILT) $(BUILT).new; exit 1; }
+	@mv $(BUILT).new $(BUILT)
 
 test: $(STAMP) ## package, chapters, stored outputs and site: everything that must pass
 	@$(PIPELINE) test

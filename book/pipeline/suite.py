@@ -26,8 +26,8 @@ def steps(book: Book) -> dict[str, list[str]]:
         "package, pipeline and stored chapters": [*_PYTEST, *others, "tests"],
         "chapters run again (nbval)": [*_PYTEST, *_NBVAL, *notebooks],
         "site without a warning": ["make", "--no-print-directory", "site"],
-        # A page is visited once, by one worker; where no browser is, the count of skipped says so.
-        "pages in a browser": [*_PYTEST, "--dist", "loadgroup", "-rfEs", "tests/site"],
+        # Where there is no browser, this says how many tests were skipped, and why.
+        "pages in a browser": [*_PYTEST, "--dist", "worksteal", "-rfEs", "tests/site"],
     }
     if not notebooks:
         del chosen["chapters run again (nbval)"]
