@@ -15,7 +15,11 @@ def _check(book: Book, number: str) -> None:
     chapters = book.chapters(number)
     found = [problem for chapter in chapters for problem in check.problems(book, chapter)]
     if not number:
-        stale = sync.unlinked(book)
+        try:
+            stale = sync.unlinked(book)
+        except SystemExit as error:
+            stale = {}
+            found.append(str(error))
         found += [f"{name} is not as the book would write it; run 'make sync'" for name in stale]
     print("\n".join(found) or f"{len(chapters)} chapters: nothing to object to")
     if found:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 PLACEHOLDER_OWNER = "OWNER"
+_REPOSITORY = re.compile(r"https://github\.com/[\w-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Book:
     def repository(self) -> str:
         """The repository's URL, from ``_config.yml``: it is written nowhere else by hand."""
         config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
-        url = config.get("repository", {}).get("url", "")
-        if not url.startswith("https://") or url.endswith(("/", ".git")):
+        url = (config.get("repository") or {}).get("url") or ""
+        if not _REPOSITORY.fullmatch(url) or url.endswith(".git"):
             raise SystemExit(
                 f"_config.yml: repository.url is {url!r}; write it as https://github.com/NAME/NAME"
             )
@@ -57,7 +59,11 @@ class Book:
 
     @property
     def site(self) -> str:
-        """The address of the published book, with a final slash, as GitHub Pages forms it."""
+        """The address of the published book, with a final slash: as GitHub Pages forms it, unless
+        ``html.baseurl`` in ``_config.yml`` gives a domain of its own."""
+        config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+        if own := (config.get("html") or {}).get("baseurl"):
+            return own.rstrip("/") + "/"
         owner, name = self.repository.removeprefix("https://github.com/").split("/")
         host = f"{owner.lower()}.github.io"
         return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"

@@ -55,7 +55,7 @@ def problems(source: str, references: Mapping[str, Reference]) -> Iterator[str]:
             if not all(re.search(rf"\b{re.escape(_plain(w))}\b", beside) for w in (family, year)):
                 yield (
                     f"cites {key!r} without its author and year, which Colab does not look up; "
-                    f"write '{family} ({year}) {{cite}}`{key}`'"
+                    f"write '{references[key].said} {{cite}}`{key}`'"
                 )
 
 

@@ -93,7 +93,8 @@ def environment(book: Book) -> dict[str, str]:
     env = execute.environment(book, COLAB_RELEASE_TAG="make-colab")
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the old kernel's debugger warns at every start
     env["WIDELIMIT_SOURCE"] = f"git+{book.root.as_uri()}"
-    del env["PYTHONPATH"]
+    for name in ("PYTHONPATH", "PIP_CONSTRAINT", "PIP_TARGET", "PIP_USER", "VIRTUAL_ENV"):
+        env.pop(name, None)
     return env
 
 

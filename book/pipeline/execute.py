@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from pipeline.book import Book, Chapter
 from pipeline.sync import sync_chapter, sync_links
 
 LIMIT_SECONDS = 60  # a chapter at the default scale on two cores
+# Settings of whoever runs it, which would change numbers, paths or warnings in a chapter.
+_OF_THIS_SHELL = ("WIDELIMIT_", "JAX_", "XLA_", "PYTHON", "GIT_", "MPL", "IPYTHON")
 CELL_TIMEOUT = 900  # seconds; no cell may hang a build
 
 
@@ -26,7 +29,7 @@ class ChapterError(Exception):
 
 def environment(book: Book, **changes: str) -> dict[str, str]:
     """The environment a chapter runs in: default seed and scale, this checkout's package."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("WIDELIMIT_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_OF_THIS_SHELL)}
     defaults = {
         "JAX_PLATFORMS": "cpu",  # stored outputs are compared on machines without an accelerator
         "PYTHONPATH": str(book.package.parent),
@@ -73,8 +76,10 @@ def run(
         client.create_kernel_manager().kernel_spec_manager = _KernelOf(python)
     begin = time.perf_counter()
     try:
-        # client.execute() would leave an event loop open in every thread that calls it.
-        asyncio.run(client.async_execute(env=env))
+        # An empty profile: a person's own start-up files are no part of a chapter.
+        with tempfile.TemporaryDirectory() as profile:
+            # client.execute() would leave an event loop open in every thread that calls it.
+            asyncio.run(client.async_execute(env={**env, "IPYTHONDIR": profile}))
     except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         raise ChapterError(str(error)) from error
     return time.perf_counter() - begin

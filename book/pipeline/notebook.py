@@ -28,8 +28,11 @@ _FOLDED = {
 }
 
 
-# A link to another text of the book.
-_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)\.md(#[^)\s]*)?\)")
+# A link to another text of the book, and what only looks like one: code and mathematics.
+_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)\.md(#[^)\s]*)?( \"[^\"]*\")?\)")
+_VERBATIM = re.compile(
+    r"(^```.*?^```$|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE
+)
 
 
 def _published(source: str, book: Book) -> str:
@@ -40,9 +43,13 @@ def _published(source: str, book: Book) -> str:
 
     def address(link: re.Match) -> str:
         page = posixpath.normpath(posixpath.join("chapters", link[1]))
-        return f"]({book.site}{page}.html{link[2] or ''})"
+        if not (book.root / f"{page}.md").is_file() or not page.startswith(("book/", "chapters/")):
+            return link[0]  # no page: the check says so
+        return f"]({book.site}{page}.html{link[2] or ''}{link[3] or ''})"
 
-    return _LINK.sub(address, source)
+    parts = _VERBATIM.split(source)
+    parts[::2] = [_LINK.sub(address, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def from_text(book: Book, chapter: Chapter) -> NotebookNode:

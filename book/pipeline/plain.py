@@ -17,7 +17,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 # Without text_join an escaped character keeps a token of its own, so that it is not read as syntax.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("text_join")
-_MARKDOWN.use(dollarmath_plugin, double_inline=True)
+_MARKDOWN.use(dollarmath_plugin, double_inline=True, allow_digits=False)
 
 # The blocks of sphinx-proof, whose name says what they are; a proof is prose.
 BLOCKS = {
@@ -51,9 +51,9 @@ _MACROS = re.compile(
 _SYNTAX = {
     r"^%.*": "is a comment, which the book hides and Colab shows; take it out",
     r"^\+\+\+.*": "is MyST's break between cells; take it out",
-    r"^\([\w:.-]+\)=": "is a target; name the place in words where it is meant",
+    r"^\([\w|@<>*./+:-]+\)=": "is a target; name the place in words where it is meant",
     r"^:[\w-]+:.*": "is an option of a directive; blocks have none",
-    r"^: .*": "is a definition list; write sentences or a table",
+    r"^[:~]\s.*": "is a definition list; write sentences or a table",
     r"^\[[ xX]\] .*": "is a task list; write a plain list",
     r"\[\^[^\]]+\]": "is a footnote; put it into the text, in parentheses",
     r"\{\{.*?\}\}": "is a substitution; write the words",

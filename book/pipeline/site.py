@@ -6,6 +6,7 @@ from the repository's URL, and pages made from data.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def _always_read(app: Sphinx, env: Any, added: set, changed: set, removed: set) 
     return [name for name in _GENERATED if name in env.found_docs]
 
 
+def _anchor_equations(app: Sphinx, doctree: nodes.document) -> None:
+    """Give every numbered equation a place that a link can lead to."""
+    for node in doctree.findall(nodes.math_block):
+        for number in re.findall(r"\\tag\{([0-9.]+)\}", node.astext()):
+            node["ids"].append(api.equation_anchor(number))
+
+
+def _anchors(app: Sphinx, docname: str) -> set[str]:
+    """The places of a page that a link can lead to."""
+    elements = app.env.get_doctree(docname).findall(nodes.Element)
+    return {anchor for element in elements for anchor in element["ids"]}
+
+
 def _link_locally(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn links to the published book, which notebooks need in Colab, into links of this build."""
     base = app.config.html_baseurl
@@ -78,8 +92,11 @@ def _link_locally(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         if target not in app.env.found_docs:
             _LOG.warning("%s leads to no page of the book", address, location=node)
             continue
+        if anchor and anchor not in _anchors(app, target):
+            _LOG.warning("%s leads to no place of its page", address, location=node)
         local = app.builder.get_relative_uri(docname, target)
         node["refuri"] = f"{local}#{anchor}" if anchor else local
+        node["internal"] = True
 
 
 def _write_ledger(app: Sphinx, error: Exception | None) -> None:
@@ -96,7 +113,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Early: other extensions read the addresses when the configuration is done.
     app.connect("config-inited", _set_addresses, priority=100)
     app.connect("source-read", _write_generated)
+    app.connect("doctree-read", _anchor_equations)
     app.connect("env-get-outdated", _always_read)
+    # Every page is written each time: sphinx-sitemap lists those that were.
+    app.connect("env-updated", lambda app, env: sorted(env.found_docs))
     app.connect("doctree-resolved", _link_locally)
     app.connect("build-finished", _write_ledger)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -109,7 +109,7 @@ def new(book: Book, slug: str) -> None:
     number = int(slug[:2])
     tasks = [_EXERCISE.format(stars=s, number=number, i=i) for i, s in enumerate(graded, 1)]
     parts = {
-        "@TITLE@": slug[3:].replace("-", " ").capitalize(),
+        "@TITLE@": f"{number} {slug[3:].replace('-', ' ').capitalize()}",
         "@SETUP@": setup_cell.block(book.repository),
         "@NUMBER@": str(number),
         "@EXERCISES@": "\n\n".join(tasks),

@@ -33,14 +33,23 @@ class Run:
     draws_figures: bool
 
     def key(self, name: str) -> jax.Array:
-        """Random key of the experiment called ``name``: the same however cells are ordered."""
+        """Random key of an experiment: the same however cells are ordered.
+
+        Args:
+          name: what the experiment is called; another name gives an independent key.
+        """
         digest = hashlib.sha256(name.encode()).digest()
         return jax.random.fold_in(
             jax.random.key(self.seed), np.uint32(int.from_bytes(digest[:4], "little"))
         )
 
     def keys(self, name: str, count: int) -> jax.Array:
-        """Independent keys for replicates of ``name``, independent of ``key(name)`` too."""
+        """Independent keys for the replicates of an experiment, independent of its key too.
+
+        Args:
+          name: what the experiment is called.
+          count: how many keys.
+        """
         # Not split from key(name): splitting a key and folding into it give the same keys.
         return jax.random.split(self.key(f"{name}: replicates"), count)
 

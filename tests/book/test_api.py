@@ -95,6 +95,25 @@ def test_arguments_are_explained(module, name, thing):
         assert not unknown, f"{module}.{name}: Args explains {sorted(unknown)}, which it lacks"
 
 
+MEMBERS = [
+    pytest.param(member, id=f"{thing.__module__}.{name}.{attribute}")
+    for name, thing in (p.values[1:] for p in NAMES)
+    if inspect.isclass(thing)
+    for attribute, member in vars(thing).items()
+    if not attribute.startswith("_")
+    and (inspect.isfunction(member) or isinstance(member, property))
+]
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_methods_and_properties_are_explained(member):
+    assert api.summary(member).endswith(".")
+    if inspect.isfunction(member):
+        takes = set(inspect.signature(member).parameters) - {"self"}
+        missing = takes - documented(sections(member).get("Args", ""))
+        assert not missing, f"{member.__qualname__}: explain {sorted(missing)} in Args"
+
+
 @pytest.mark.parametrize(
     ("module", "name", "thing"), [p for p in NAMES if not inspect.isclass(p.values[2])]
 )
@@ -131,6 +150,25 @@ def test_equations_named_in_docstrings_are_in_the_chapters(repo):
         assert f"\\tag{{{number}}}" in texts.get(chapter, ""), (
             f"{names}: chapter {chapter} has no equation ({number})"
         )
+
+
+def test_the_table_tells_what_predicts_from_what_measures(repo):
+    rows = api.equation_table(Book(repo)).split("   * - ")
+    (row,) = [
+        row for row in rows if row.startswith("`(1.5) <../chapters/01-neal.html#equation-1-5>`__")
+    ]
+    predicted, measured = re.findall(r"^     -(.*)$", row, re.MULTILINE)
+    assert "theory.finite_width" in predicted
+    assert "lab.mixtures" not in predicted
+    assert "lab.mixtures" in measured
+
+
+def test_a_page_names_everything_its_modules_hold():
+    page = api.area_page("ledger")
+    assert ".. autoclass:: widelimit.ledger.claim.Claim\n   :members:" in page
+    assert ".. autofunction:: widelimit.ledger.estimate.loglog_slope" in page
+    assert ".. autodata:: widelimit.ledger.claim.HOLDS" in page
+    assert "widelimit.ledger.collect" in api.contents()
 
 
 def test_a_docstring_that_names_equations_is_found():

@@ -92,7 +92,7 @@ def test_a_new_chapter_has_the_whole_anatomy(book):
     skeleton.new(book, "02-second-thing")
     chapter = book.chapters("02")[0]
     text = chapter.text.read_text(encoding="utf-8")
-    assert re.findall(r"^#+ (.+)$", text, re.MULTILINE)[0] == "Second thing"
+    assert re.findall(r"^#+ (.+)$", text, re.MULTILINE)[0] == "2 Second thing"
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
         "Where we stand",
         "Words and symbols",

@@ -76,6 +76,7 @@ def test_a_chapter_the_line_does_not_name_is_an_error(book, chapter):
 
 
 def test_the_picture_links_written_chapters_and_marks_the_others(book):
+    assert 'href="../chapters/01-small.html"' in line.figure(book)
     tree = ElementTree.fromstring(line.svg(line.stations(book), to_chapters="x/"))
     links = {a.get("href"): "".join(a.itertext()) for a in tree.iter(f"{SVG}a")}
     assert list(links) == ["x/01-small.html"]
@@ -102,10 +103,26 @@ def test_stations_do_not_overlap(repo):
 def test_the_ledger_shows_the_notebooks_numbers(book):
     shown = ledger.markdown(book)
     assert "The book makes 1 claim so far: 1 holds. 1 of 1 reject their rival." in shown
-    assert '<a href="../chapters/01-small.html#claim-small-first">One is one.</a>' in shown
+    assert '<a href="../chapters/01-small.html#claim-small--first">One is one.</a>' in shown
     assert "<td>1.000 ± 0.010</td>" in shown
     assert "3 (three)" in shown
     assert "## 1 Small" in shown
+
+
+def test_a_row_says_how_far_off_and_what_is_not_rejected(book, chapter):
+    stored = chapter.notebook.read_text(encoding="utf-8")
+    for old, new in (
+        ('"measured": 1.0,', '"measured": 1.023,'),
+        ('"rejected": true', '"rejected": false'),
+        ('"statement": "One is one."', '"statement": "1 < 2 & so on."'),
+    ):
+        assert old in stored
+        stored = stored.replace(old, new)
+    chapter.notebook.write_text(stored, encoding="utf-8")
+    shown = ledger.markdown(book)
+    assert "<td>+2.3</td><td>± 0.05</td><td>3 (three), not rejected</td>" in shown
+    assert ">1 &lt; 2 &amp; so on.</a>" in shown
+    assert "0 of 1 reject their rival" in shown
 
 
 def test_a_claim_that_does_not_hold_stays_in_the_ledger(book, chapter):

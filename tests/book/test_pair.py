@@ -108,13 +108,36 @@ def test_an_unknown_chapter_is_named(book):
 
 
 def test_a_link_to_another_page_leads_to_the_published_book(book, chapter):
-    edit(chapter.text, "More prose.", "See [it](02-next.md#why) and [this](../book/notation.md).")
+    (book.root / "book" / "notation.md").write_text("# Notation\n", encoding="utf-8")
+    (book.root / "book" / "cite.md").write_text("# Cite\n", encoding="utf-8")
+    edit(
+        chapter.text,
+        "More prose.",
+        "See [it](../book/cite.md#why) and [this](../book/notation.md).",
+    )
     sync.sync(book)
     stored = notebook.read(chapter.notebook)
     assert stored.cells[4].source == (
-        f"See [it]({book.site}chapters/02-next.html#why) and [this]({book.site}book/notation.html)."
+        f"See [it]({book.site}book/cite.html#why) and [this]({book.site}book/notation.html)."
     )
     assert check.problems(book, chapter) == []
+
+
+def test_a_link_to_no_page_is_refused(book, chapter):
+    for target in ("02-next.md", "../README.md", "/book/notation.md"):
+        text = chapter.text.read_text(encoding="utf-8")
+        edit(chapter.text, "More prose.", f"See [it]({target}).")
+        sync.sync(book)
+        assert any(target in problem for problem in check.problems(book, chapter)), target
+        chapter.text.write_text(text, encoding="utf-8")
+
+
+def test_what_looks_like_a_link_in_code_or_mathematics_is_none(book, chapter):
+    (book.root / "book" / "b.md").write_text("# B\n", encoding="utf-8")
+    words = "Write `[a](../book/b.md)` or $[0](../book/b.md)$."
+    edit(chapter.text, "More prose.", words)
+    sync.sync(book)
+    assert notebook.read(chapter.notebook).cells[4].source == words
 
 
 def test_other_links_stay_as_they_are(book, chapter):

@@ -48,7 +48,7 @@ def _anchors(path: Path) -> set[str]:
 
 def in_css(text: str) -> list[str]:
     """The addresses that a style sheet makes a browser fetch."""
-    return [imported or url for imported, url in _IN_CSS.findall(text)]
+    return [(imported or url).strip() for imported, url in _IN_CSS.findall(text)]
 
 
 @dataclass(frozen=True)

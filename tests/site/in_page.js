@@ -57,7 +57,7 @@ window.widelimit = (() => {
     return wrong;
   };
 
-  // Whether the page scrolls sideways, and what sticks out on the right although nothing around it scrolls.
+  // Whether the page scrolls sideways, and what sticks out on the right of it.
   const sideways = () => {
     const page = document.scrollingElement;
     const aside = (element) => {
@@ -74,9 +74,10 @@ window.widelimit = (() => {
     });
     // The innermost are named: what they are in sticks out because of them.
     const inner = out.filter((element) => !out.some((other) => other.parentElement === element));
-    const named = inner.map(
-      (element) => `ends at ${Math.round(element.getBoundingClientRect().right)} px: ${name(element)}`,
-    );
+    const named = inner.map((element) => {
+      const end = Math.round(element.getBoundingClientRect().right);
+      return `ends at ${end} px: ${name(element)}`;
+    });
     if (page.scrollWidth > page.clientWidth) named.unshift(`the page is ${page.scrollWidth} px wide`);
     return named.slice(0, 6);
   };
@@ -92,9 +93,12 @@ window.widelimit = (() => {
   const simplify = () => {
     // The letters of a formula are drawn by its style sheet: an empty box of its size will do.
     const formulas = [...document.querySelectorAll("mjx-container")];
-    const boxes = formulas.map((formula) => formula.getBoundingClientRect());
+    const sizes = formulas.map((formula) => {
+      const { width, height } = formula.getBoundingClientRect();
+      return [Math.max(width, formula.scrollWidth), height];
+    });
     formulas.forEach((formula, index) => {
-      const { width, height } = boxes[index];
+      const [width, height] = sizes[index];
       formula.replaceChildren();
       formula.style.cssText += `display: inline-block; width: ${width}px; height: ${height}px`;
     });

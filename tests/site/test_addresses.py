@@ -33,6 +33,11 @@ def test_a_style_sheet_fetches_nothing_from_elsewhere(built):
     assert wrong == []
 
 
+def test_scripts_of_others_carry_their_licences(built):
+    for name in ("mathjax", "tippy"):
+        assert list((built.root / "_static" / name).glob("LICENSE*"))
+
+
 def test_what_a_page_names_is_there(built, page):
     links = hrefs(built.soup(page), "a[href], area[href]")
     assert links

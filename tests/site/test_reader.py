@@ -28,6 +28,7 @@ def phone(browser, served, noted):
     context = open_context(browser, served, 390, noted)
     yield context.new_page()
     context.close()
+    assert noted.elsewhere == []
 
 
 def shown(page, selector):
@@ -47,6 +48,13 @@ def test_search_finds_kurtosis(reader, served, begin):
     found.click()
     reader.wait_for_url(f"{served}{CHAPTER}*")
     assert "kurtosis" in reader.locator("article").inner_text()
+
+
+def test_formulas_are_set_by_the_mathjax_of_the_site(reader, served):
+    reader.goto(served + CHAPTER)
+    settle(reader)
+    assert reader.evaluate("MathJax.version").startswith("3.2.")
+    assert reader.locator("mjx-container[jax=CHTML]").count() > 100
 
 
 def test_an_unknown_address_is_answered_by_a_page_of_the_book(reader, served, built, noted):
@@ -69,7 +77,7 @@ def test_the_first_tab_leads_past_the_navigation(reader, served):
     assert focused.inner_text() == "Skip to main content"
     assert focused.bounding_box()["y"] >= 0
     reader.keyboard.press("Enter")
-    assert reader.url == f"{served}{CHAPTER}#main-content"
+    reader.wait_for_url(f"{served}{CHAPTER}#main-content")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +89,9 @@ def test_a_fold_opens_by_mouse_and_by_key(reader, served, kind):
     summary, inside = fold.locator("summary").first, fold.locator(":scope > :not(summary)").first
     assert not inside.is_visible()
     summary.click()
-    assert inside.is_visible()
+    inside.wait_for(state="visible")
     summary.press("Enter")
-    assert not inside.is_visible()
+    inside.wait_for(state="hidden")
 
 
 @pytest.mark.parametrize(

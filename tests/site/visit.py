@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError
+from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import TimeoutError as TimedOut
 
 from legible import KEPT, kept
 
@@ -15,6 +16,7 @@ _PHONE = 600  # pixels: a narrower window is a phone's, which has no pointer
 _NARROWEST = 320  # pixels: into which WCAG 2 asks a page to fit
 _HEIGHT = 900
 _TIMEOUT = 15_000  # milliseconds, for anything a page is waited for
+_SOON = 5_000  # milliseconds, for what takes no loading
 _PATIENCE = 150  # milliseconds given to what a page does when it is touched
 _IN_PAGE = Path(__file__).with_name("in_page.js").read_text(encoding="utf-8")
 # Preloading would fetch every style sheet again; only rules that are still tried out need it.
@@ -71,11 +73,11 @@ def open_context(browser: Browser, site: str, width: int, seen: Visit) -> Browse
     context = browser.new_context(
         viewport={"width": width, "height": _HEIGHT}, color_scheme="light", reduced_motion="reduce"
     )
+    context.set_default_timeout(_TIMEOUT)
     context.on("request", requested)
     context.on("requestfailed", failed)
     context.on("response", answered)
     context.on("console", said)
-    context.set_default_timeout(_TIMEOUT)
     context.on("weberror", lambda error: seen.errors.append(str(error.error)))
     return context
 
@@ -124,9 +126,9 @@ def turn(page: Page, scheme: str) -> str:
         page.wait_for_function(
             "(scheme) => document.documentElement.dataset.theme === scheme",
             arg=scheme,
-            timeout=5000,
+            timeout=_SOON,
         )
-    except TimeoutError:
+    except TimedOut:
         return page.evaluate("document.documentElement.dataset.theme")
     return scheme
 
@@ -136,7 +138,7 @@ def _touch(page: Page, width: int) -> None:
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     if width >= _PHONE:
         for link in page.evaluate("widelimit.links()"):
-            page.hover(f"[data-widelimit-link='{link}']", timeout=5000)
+            page.hover(f"[data-widelimit-link='{link}']", timeout=_SOON)
             page.wait_for_timeout(_PATIENCE)
     for index in range(page.locator(".article-header-buttons .dropdown-toggle").count()):
         page.locator(".article-header-buttons .dropdown-toggle").nth(index).click()

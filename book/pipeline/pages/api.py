@@ -24,8 +24,8 @@ AREAS = {
     "chapters": ("", "notebook", "progress", "cli"),
 }
 
-# "(1.5) of chapter 1" in a docstring says that a function computes that equation.
-_EQUATIONS = re.compile(r"[Cc]hapter (\d+), equations? ((?:\(\d+\.\d+\)(?:, | and )?)+)")
+# "chapter 1, equations (1.5) and (1.8)" in a docstring says that a function computes them.
+_EQUATIONS = re.compile(r"[Cc]hapter (\d+), equations? ((?:\(\d+\.\d+\)(?:,? and |, )?)+)")
 
 
 def module_names() -> list[str]:
@@ -111,6 +111,11 @@ def contents() -> str:
     return "```{eval-rst}\n" + "\n\n".join(rows) + "\n```"
 
 
+def equation_anchor(number: str) -> str:
+    """The HTML id of a numbered equation on its chapter's page: (1.5) has ``equation-1-5``."""
+    return f"equation-{number.replace('.', '-')}"
+
+
 def equations() -> dict[tuple[int, str], list[tuple[str, object]]]:
     """Which functions say that they compute an equation: chapter and number → functions."""
     found: dict[tuple[int, str], list[tuple[str, object]]] = {}
@@ -136,6 +141,8 @@ def equation_table(book: Book) -> str:
             ", ".join(c for c, m in zip(calls, measured, strict=True) if m is side)
             for side in (False, True)
         ]
-        rows += [f"   * - :doc:`({number}) </chapters/{slugs[chapter]}>`"]
+        slug = slugs.get(chapter)
+        place = f"../chapters/{slug}.html#{equation_anchor(number)}"
+        rows += [f"   * - `({number}) <{place}>`__" if slug else f"   * - ({number})"]
         rows += [f"     - {cell}".rstrip() for cell in cells]
     return "```{eval-rst}\n" + "\n".join(rows) + "\n```"

@@ -33,6 +33,6 @@ def report(book: Book) -> str:
     return (
         f"Open an issue at [{book.repository.removeprefix('https://')}/issues]"
         f"({book.repository}/issues/new/choose), or press *open issue* behind the GitHub button "
-        "at the top of the page that is wrong; to mend a sentence at once, press *suggest edit* "
-        "there."
+        "at the top of the page that is wrong. To propose another sentence, press *suggest edit* "
+        "there; we run what makes the page anew."
     )

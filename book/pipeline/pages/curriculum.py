@@ -62,7 +62,8 @@ def _overview(found: list[dict], by_slug: dict[str, Station]) -> str:
         own = [by_slug[slug] for slug in week["chapters"]]
         written = sum(station.written for station in own)
         numbers = ", ".join(station.number for station in own)
-        title = f"[{week['title']}](#week-{week['week']})"
+        name = week["title"].replace("|", "\\|")  # a bar would end the table's cell
+        title = f"[{name}](#week-{week['week']})"
         rows.append(f"| {week['week']} | {title} | {numbers} | {written} of {len(own)} |")
     return "\n".join(rows)
 

@@ -13,6 +13,12 @@ from widelimit.ledger.render import claim_anchor, format_measured, format_number
 _HEAD = ("predicted", "measured", "off by", "tolerance", "rival", "verdict")
 
 
+def _allowed(reason: str) -> str:
+    """How much of a tolerance is allowed for the prediction's own next order, if any is."""
+    _, plus, allowance = reason.partition("; plus ")
+    return f", of it {escape(allowance.partition(':')[0])} allowed" if plus else ""
+
+
 def _rows(claim: dict) -> str:
     """The claim's sentence, which leads to its chapter, and its numbers below."""
     link = f"../chapters/{claim['chapter']}.html#{claim_anchor(claim['id'])}"
@@ -21,8 +27,8 @@ def _rows(claim: dict) -> str:
     cells = (
         format_number(claim["predicted"], 4),
         format_measured(claim["measured"], claim["stderr"]),
-        f"{off:+.1f}".replace("-", "−"),
-        f"± {format_number(claim['tolerance'], 2)}",
+        f"{round(off, 1) + 0.0:+.1f}".replace("-", "−"),
+        f"± {format_number(claim['tolerance'], 2)}{_allowed(claim['tolerance_reason'])}",
         f"{format_number(rival['value'], 3)} ({escape(rival['name'])})"
         + ("" if rival["rejected"] else ", not rejected"),
         f"{claim['verdict']}" + (f"; {escape(claim['comment'])}" if claim["comment"] else ""),

@@ -129,19 +129,29 @@ def _station(y: float, station: Station, address: str) -> str:
     if not station.written:
         papers += ', <tspan font-style="italic">planned</tspan>'
     small = f'<text x="{_TEXT}" y="{y + 15}" font-size="12">{papers}</text>'
-    return ("" if station.written else hole) + mark + text + small
+    # A title inside a group is shown when the pointer rests on it.
+    asks = f"<title>{escape(station.asks)}</title>"
+    return f"<g>{asks}{'' if station.written else hole}{mark}{text}{small}</g>"
 
 
 def describe(found: list[Station]) -> str:
     """The picture in words, for one who cannot see it."""
     written = [station.number for station in found if station.written]
-    return (
-        f"The line of papers as a map with {len(found)} stations, one a chapter. One track runs "
-        "from Neal's Gaussian process through random networks and Tensor Programs to the "
-        "reckoning. A second, the kernel limit, branches off at chapter 6, a third, mean-field "
-        "training, at chapter 1; both join the first at chapter 17. Written so far: "
-        f"chapter{'s' if len(written) > 1 else ''} {', '.join(written) or 'none'}."
-    )
+    number = {station.slug: station.number for station in found}
+    joins = {slug: station.number for station in found for slug in station.joined_by}
+    said = [
+        f"The line of papers as a map with {len(found)} stations, one a chapter, on a track that "
+        f"runs from “{found[0].title}” to “{found[-1].title}”."
+    ]
+    for first in (station for station in found if station.branches_from):
+        last = [station for station in found if station.track == first.track][-1]
+        join = f" and joins again at chapter {joins[last.slug]}" if last.slug in joins else ""
+        said.append(
+            f"The track of chapters {first.number} to {last.number} branches off at chapter "
+            f"{number[first.branches_from]}{join}."
+        )
+    chapters = "chapters" if len(written) > 1 else "chapter"
+    return " ".join([*said, f"Written so far: {chapters} {', '.join(written) or 'none'}."])
 
 
 def svg(found: list[Station], *, to_chapters: str = "", paper: str = "none") -> str:
@@ -182,6 +192,6 @@ def figure(book: Book) -> str:
         '<figure class="wl-line">\n'
         + svg(stations(book), to_chapters="../chapters/")
         + "\n<figcaption>The line. A full dot is a chapter that is written, an open one a chapter "
-        "that is planned. Dashes show where a limit leaves the line and where a later theory "
+        "that is planned. Dotted lines show where a limit leaves the line and where a later theory "
         "contains its limit.</figcaption>\n</figure>"
     )

@@ -39,7 +39,7 @@ def excess_kurtosis(prior: ShallowPrior, x: Float[ArrayLike, " d"], width: int) 
     Raises:
       ValueError: width below 1.
 
-    Source: chapter 1, equations (1.5) and (1.8).
+    Source: chapter 1, equation (1.5).
     """
     _check_width(width)
     return _excess_kurtosis(prior, x, float(width))
@@ -131,7 +131,7 @@ def kolmogorov_distance(
       ValueError: width below 4.
 
     Source: the inversion formula of Gil-Pelaez 1951; the leading order is Edgeworth's; chapter 1,
-    equation (1.6).
+    equations (1.6) and (1.7).
     """
     if width < 4:
         raise ValueError(f"width is {width}; the inversion integral is cut where it needs H ≥ 4")
