@@ -97,7 +97,6 @@ def _cell(name: str, cell: NotebookNode, known: Mapping[str, citations.Reference
     if cell.cell_type == "markdown":
         yield from (f"{name} {problem}" for problem in plain.problems(cell.source))
         yield from (f"{name} {problem}" for problem in citations.problems(cell.source, known))
-        yield from (f"{name} {problem}" for problem in _equations(cell.source))
         return
     if cell.cell_type != "code":
         yield f"{name} is a {cell.cell_type} cell; a chapter has text and code"
@@ -118,13 +117,6 @@ def _cell(name: str, cell: NotebookNode, known: Mapping[str, citations.Reference
     if "setup" in tags and cell.outputs:
         yield f"{name}, the set-up cell, has an output; it must be silent"
     yield from (f"{name} {problem}" for problem in outputs.problems(cell))
-
-
-def _equations(source: str) -> Iterator[str]:
-    """Sphinx splits an equation of several lines, and MathJax refuses a tag in a split."""
-    for equation in re.findall(r"\$\$(.+?)\$\$", source, re.DOTALL):
-        if "\\tag" in equation and "\\\\" in equation:
-            yield f"tags an equation of several lines, {equation[:40]!r}; number one line of it"
 
 
 def _claims(stored: NotebookNode) -> Iterator[str]:

@@ -161,7 +161,7 @@ def _folds(lines: list[str]) -> Iterator[str]:
 
 def _tables(lines: list[str]) -> Iterator[str]:
     for row in (line for line in lines if re.fullmatch(r"\s*\|.*\|\s*", line)):
-        for formula in re.findall(r"(?<!\\)\$([^$]+)\$", row):
+        for formula in re.findall(r"(?<!\\)\$([^$]+)\$", re.sub(r"`[^`]*`", "", row)):
             if "|" in formula:
                 yield (
                     f"has ${formula}$ in a table, whose cells '|' separates; "
@@ -190,6 +190,11 @@ def _math(token: Token) -> Iterator[str]:
         yield f"displays {shown} inside a line; begin and end a line with $$"
     if token.type == "math_inline" and token.content != token.content.strip():
         yield f"has a space beside a dollar in {shown}; take it out"
+    if "\\tag" in token.content and token.type == "math_inline":
+        yield f"numbers {shown} inside a line; display it between $$ and $$"
+    elif "\\tag" in token.content and "\\\\" in token.content:
+        # Sphinx splits an equation of several lines, and MathJax refuses a tag in a split.
+        yield f"tags an equation of several lines, {token.content[:40]!r}; number one line of it"
     if re.search(r"\n\s*\n", token.content):
         yield f"breaks {shown} by an empty line; take it out"
     for macro in _MACROS.findall(token.content):

@@ -22,6 +22,8 @@ READABLE = [
     "$$\\begin{aligned}a &= b\\\\\n&= c\\end{aligned}$$",
     "In a list:\n\n1. one, $x$\n\n   $$x = 1$$\n\n2. `{ref}` in code, and `$`",
     "| a | b |\n|---|---|\n| $x$ | of $\\lvert y\\rvert$ |\n| | $\\mid$ |",
+    "| a | b |\n|---|---|\n| `$x` | `$y` |",
+    "Write `$$` first.\n\n$$a = b \\tag{1.1}$$",
     "|x| at the start of a line is no table, but $|x|$ inside one is.",
     "A [link](https://host.org/a.html#b), <https://host.org>, [mail](mailto:a@b.org).",
     "See [there][1].\n\n[1]: https://host.org",
@@ -45,6 +47,11 @@ def within(old, new):
 
 
 GARBLED = {
+    # Equations.
+    "So $x = 1 \\tag{1.1}$ holds.": "inside a line; display it between $$ and $$",
+    "Write `$$` first.\n\n$$a \\\\ b \\tag{1.1}$$": "tags an equation of several lines",
+    "Term\n~ its meaning": "is a definition list; write sentences or a table",
+    "(a/b)=\n# There": "is a target; name the place in words",
     # Theorem blocks.
     within("1994)\n\n", "1994)\n"): "leave a line empty before and after it",
     within("\n\n:::", "\n:::"): "runs ':::' into the text in Colab; leave a line empty",
