@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from pipeline import sync
 from pipeline.book import Book
 from pipeline.pages import citation, curriculum, ledger, line
 
@@ -62,6 +63,11 @@ def test_every_chapter_of_the_design_is_on_the_line(repo):
     for station in found:
         assert {station.branches_from, *station.joined_by} <= known | {""}
         assert all((station.papers, station.asks.endswith("?"), station.track in line.TRACKS))
+
+
+def test_a_written_chapter_has_the_title_of_the_line(repo):
+    titles = {f"{s.number} {s.title}" for s in line.stations(Book(repo)) if s.written}
+    assert {sync.title(chapter) for chapter in Book(repo).chapters()} == titles
 
 
 def test_what_is_written_is_seen_and_not_said(book):
