@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import sphinx_tippy
 from docutils import nodes
 from sphinx.application import Sphinx
+
+_tips_of = sphinx_tippy.create_id_to_tip_html
+
+
+def _listed_tips(*arguments: Any) -> dict[str | None, str]:
+    """Tips, those of terms and functions within the list that sphinx-tippy takes them out of."""
+    tips = _tips_of(*arguments)
+    return {i: f"<dl>{tip}</dl>" if tip.startswith("<dt") else tip for i, tip in tips.items()}
 
 
 def _is_of_thebe(script: Any) -> bool:
@@ -42,6 +51,7 @@ def _mend(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls."""
+    sphinx_tippy.create_id_to_tip_html = _listed_tips
     # Late: the theme has put its own things into the page by then.
     app.connect("html-page-context", _mend, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
