@@ -28,4 +28,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in PROOF_TYPES.items():
         labelled = type(directive.__name__, (_Labelled, directive), {})
         app.add_directive_to_domain("prf", name, labelled, override=True)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    # sphinx-proof does not merge what several readers found.
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
