@@ -1,0 +1,353 @@
+r"""Deep fully connected networks of finite width, in any parametrization that is given as data.
+
+.. math:: h^{l} = W^{l} x^{l-1} + b^{l}, \quad x^l = \varphi(h^l), \quad x^0 = x, \quad f = h^{L+1}
+
+Everything is float32. Run a network under ``jax.jit``: outside, each call compiles it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate, groupby
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, Key
+
+from widelimit.activations import Activation
+from widelimit.parametrizations import STANDARD, Parametrization, Scaling
+
+
+def _uniform(key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -(3**0.5), 3**0.5)
+
+
+# Matrices one by one, never a batch: on CPUs jaxlib 0.10 cuts a batch into tasks for its threads
+# and waits, so that as many batches at once as there are threads wait for one another for ever.
+@jax.custom_batching.sequential_vmap
+def _orthogonal(normals):
+    """Orthogonal rows or columns from independent normal numbers, uniformly distributed."""
+    wide = normals.shape[0] < normals.shape[1]
+    q, r = jnp.linalg.qr(normals.T if wide else normals)
+    # QR's own signs are arbitrary; those of a positive diagonal make the law uniform.
+    q = q * jnp.sign(jnp.diagonal(r))[None]
+    return max(normals.shape) ** 0.5 * (q.T if wide else q)
+
+
+#: Laws of a weight matrix, by name: a generator of numbers with mean 0 and variance 1, and what is
+#: made of a stack of matrices of such numbers. ``orthogonal`` matrices are uniform among those with
+#: orthogonal rows or columns of equal length, their entries having mean 0 and variance 1.
+LAWS: dict[str, tuple[Callable, Callable]] = {
+    "gaussian": (jax.random.normal, lambda normals: normals),
+    "uniform": (_uniform, lambda uniforms: uniforms),
+    "orthogonal": (jax.random.normal, lambda normals: jax.lax.map(_orthogonal, normals)),
+}
+
+
+def _drawn(generator, key, shapes):
+    """Independent numbers of several shapes, from one call: each compiles a generator."""
+    sizes = [math.prod(shape) for shape in shapes]
+    numbers = jnp.split(generator(key, (sum(sizes),), jnp.float32), list(accumulate(sizes))[:-1])
+    return [part.reshape(shape) for part, shape in zip(numbers, shapes, strict=True)]
+
+
+class Fixed(nnx.Variable):
+    """A number of a network that is not trained, such as a multiplier."""
+
+
+class Layers(nnx.Module):
+    """Consecutive layers of one shape and role, stacked: they compile as one, however many.
+
+    Args:
+      kernels: weights before they are scaled, of mean 0 and variance 1.
+      biases: the same for the biases.
+      weight_scaling: how the weights scale.
+      bias_scaling: how the biases scale.
+      weight_var: σ_w².
+      bias_var: σ_b².
+      gain_in_multiplier: as in the parametrization.
+    """
+
+    def __init__(
+        self,
+        kernels: Float[Array, "count fan_in fan_out"],
+        biases: Float[Array, "count fan_out"],
+        *,
+        weight_scaling: Scaling,
+        bias_scaling: Scaling,
+        weight_var: float | Float[Array, ""],
+        bias_var: float | Float[Array, ""],
+        gain_in_multiplier: bool,
+    ) -> None:
+        fans = kernels.shape[1:]
+
+        def scaled(unit, scaling, var):
+            std = jnp.float32(scaling.init_var(*fans) ** 0.5)
+            multiplier = jnp.float32(scaling.multiplier(*fans))
+            gain = jnp.sqrt(jnp.asarray(var, jnp.float32))
+            if gain_in_multiplier:
+                return nnx.Param(std * unit), Fixed(gain * multiplier)
+            return nnx.Param(gain * std * unit), Fixed(multiplier)
+
+        self.kernel, self.kernel_multiplier = scaled(kernels, weight_scaling, weight_var)
+        self.bias, self.bias_multiplier = scaled(biases, bias_scaling, bias_var)
+        self.kernel_rate = weight_scaling.learning_rate(*fans)
+        self.bias_rate = bias_scaling.learning_rate(*fans)
+
+    def matrices(self) -> Float[Array, "count fan_in fan_out"]:
+        """The weights as they act: row vectors are multiplied from the right, h = x W + b."""
+        return self.kernel_multiplier[...] * self.kernel[...]
+
+    def offsets(self) -> Float[Array, "count fan_out"]:
+        """The biases as they act."""
+        return self.bias_multiplier[...] * self.bias[...]
+
+
+class FullyConnected(nnx.Module):
+    r"""A random fully connected network, weights and biases drawn when it is made.
+
+    Args:
+      key: a random key; all weights are parts of one draw, so no two layers share numbers.
+      widths: d, n_1, …, n_L, outputs. Neighbouring hidden layers of equal shape are stacked, so
+        that compiling takes no longer for 300 of them than for three.
+      activation: φ.
+      weight_var: σ_w² ≥ 0; in the standard parametrization a weight has variance σ_w²/fan_in. It
+        may be traced.
+      bias_var: σ_b² ≥ 0, the variance of a bias; may be traced.
+      parametrization: how variances, multipliers and learning rates scale with the widths.
+      law: distribution of the weights, one of :data:`LAWS`; biases are Gaussian.
+      keep_prob: ρ in (0, 1]; with dropout each hidden unit is kept with this probability, and then
+        divided by it.
+
+    Raises:
+      ValueError: fewer than three widths, a width that is no whole number or below 1, an unknown
+        law, a concrete variance that is negative or not finite, or keep_prob outside (0, 1].
+
+    Example:
+      >>> from widelimit import activations
+      >>> relu = activations.get("relu")
+      >>> network = FullyConnected(jax.random.key(0), (64, 100, 100, 10), relu, weight_var=2.0)
+      >>> network(jnp.ones((5, 64))).shape
+      (5, 10)
+    """
+
+    def __init__(
+        self,
+        key: Key[Array, ""],
+        widths: Sequence[int],
+        activation: Activation,
+        *,
+        weight_var: float | Float[Array, ""],
+        bias_var: float | Float[Array, ""] = 0.0,
+        parametrization: Parametrization = STANDARD,
+        law: str = "gaussian",
+        keep_prob: float = 1.0,
+    ) -> None:
+        self.widths = tuple(int(width) for width in widths)
+        self.activation = activation
+        self.keep_prob = float(keep_prob)
+        if len(self.widths) < 3 or min(self.widths) < 1 or self.widths != tuple(widths):
+            raise ValueError(
+                f"widths={tuple(widths)}: give the input's dimension, at least one hidden width, "
+                "and the number of outputs, whole numbers of at least 1"
+            )
+        if law not in LAWS:
+            raise ValueError(f"law={law!r} is unknown; use one of {', '.join(LAWS)}")
+        if not 0 < keep_prob <= 1:
+            raise ValueError(f"keep_prob={keep_prob}; a probability of keeping lies in (0, 1]")
+        for name, value in (("weight_var", weight_var), ("bias_var", bias_var)):
+            if jnp.ndim(value):
+                raise ValueError(f"{name} has shape {jnp.shape(value)}; a network has one number")
+            if not isinstance(value, jax.core.Tracer) and not (0 <= value < float("inf")):
+                raise ValueError(f"{name}={value}; a variance is finite and at least 0")
+
+        roles = ("input", *["hidden"] * (len(self.widths) - 3), "output")
+        shapes = zip(self.widths[:-1], self.widths[1:], roles, strict=True)
+        groups = [(shape, len(list(same))) for shape, same in groupby(shapes)]
+        kernel_shapes = [(count, fan_in, fan_out) for (fan_in, fan_out, _), count in groups]
+        bias_shapes = [(count, fan_out) for (_, fan_out, _), count in groups]
+
+        key_kernels, key_biases = jax.random.split(key)
+        generator, made = LAWS[law]
+        kernels = [made(one) for one in _drawn(generator, key_kernels, kernel_shapes)]
+        if not isinstance(bias_var, jax.core.Tracer) and bias_var == 0:
+            biases = [jnp.zeros(shape, jnp.float32) for shape in bias_shapes]
+        else:
+            biases = _drawn(jax.random.normal, key_biases, bias_shapes)
+        roles = [role for (_, _, role), _ in groups]
+        self.layers = nnx.data(
+            [
+                Layers(
+                    *numbers,
+                    weight_scaling=getattr(parametrization.weights, role),
+                    bias_scaling=getattr(parametrization.biases, role),
+                    weight_var=weight_var,
+                    bias_var=bias_var,
+                    gain_in_multiplier=parametrization.gain_in_multiplier,
+                )
+                for role, *numbers in zip(roles, kernels, biases, strict=True)
+            ]
+        )
+
+    def __call__(
+        self, x: Float[ArrayLike, "batch d"], key: Key[Array, ""] | None = None
+    ) -> Float[Array, "batch outputs"]:
+        """The outputs.
+
+        Args:
+          x: inputs, shape ``[batch, d]``.
+          key: for dropout, whose masks are independent for all inputs, and another than the one
+            that made the network; None leaves dropout out, as one does when a trained network is
+            used.
+
+        Returns:
+          f, float32, shape ``[batch, outputs]``.
+        """
+        return self.preactivations(x, key)[-1][-1]
+
+    def preactivations(
+        self,
+        x: Float[ArrayLike, "batch d"],
+        key: Key[Array, ""] | None = None,
+        shifts: Sequence[Float[Array, "_layers batch _width"]] | None = None,
+    ) -> list[Float[Array, "_layers batch _width"]]:
+        """Pre-activations of every layer.
+
+        Args:
+          x: inputs, shape ``[batch, d]``.
+          key: as for the outputs.
+          shifts: what is added to h^1, …, h^{L+1}, of the shapes that are returned; by default
+            nothing. The derivative in them is what back-propagation carries.
+
+        Returns:
+          h^1, …, h^{L+1}, float32, stacked as the layers are: each array holds neighbouring layers
+          of one shape, ``[layers, batch, width]``. The first is h^1 alone, even where d = n_1, and
+          the last is the output alone.
+
+        Raises:
+          ValueError: inputs of another dimension than the network reads.
+        """
+        x = jnp.asarray(x, jnp.float32)
+        if x.ndim != 2 or x.shape[1] != self.widths[0]:
+            raise ValueError(f"x has shape {x.shape}; this network reads [batch, {self.widths[0]}]")
+        if key is not None and self.keep_prob == 1:
+            key = None
+
+        def layer(x, slices):
+            matrix, offset, shift, key = slices
+            # Accelerators would multiply in fewer bits unless asked not to.
+            h = jnp.matmul(x, matrix, precision="highest") + offset[None]
+            h = h if shift is None else h + shift
+            x = self.activation(h)
+            if key is not None:
+                keep_prob = jnp.float32(self.keep_prob)  # else 64-bit mode would draw other masks
+                x = jnp.where(jax.random.bernoulli(key, keep_prob, x.shape), x, 0) / keep_prob
+            return x, h
+
+        found = []
+        for index, layers in enumerate(self.layers):
+            keys = None
+            if key is not None:
+                keys = jax.random.split(jax.random.fold_in(key, index), len(layers.kernel))
+            shift = None if shifts is None else shifts[index]
+            slices = layers.matrices(), layers.offsets(), shift, keys
+            if len(layers.kernel) == 1:  # the width may change
+                x, h = layer(x, jax.tree.map(lambda one: one[0], slices))
+                found.append(h[None])
+            else:
+                x, h = jax.lax.scan(layer, x, slices)
+                found.append(h)
+        return found
+
+
+def backpropagated(
+    network: FullyConnected,
+    x: Float[ArrayLike, "batch d"],
+    loss: Callable[[Float[Array, "batch outputs"]], Float[Array, ""]],
+) -> list[Float[Array, "_layers batch _width"]]:
+    r"""The back-propagated gradients :math:`\delta^l = \partial\mathcal L/\partial h^l`.
+
+    Args:
+      network: the network, without dropout.
+      x: inputs, shape ``[batch, d]``.
+      loss: from the outputs of the batch to a number. Where it is a sum over examples each row of
+        the result is the gradient of one example.
+
+    Returns:
+      δ^1, …, δ^{L+1}, stacked as the pre-activations are.
+    """
+    shapes = jax.eval_shape(lambda: network.preactivations(x))
+    zeros = [jnp.zeros(one.shape, jnp.float32) for one in shapes]
+    return jax.grad(lambda shifts: loss(network.preactivations(x, shifts=shifts)[-1][-1]))(zeros)
+
+
+def by_layer(
+    measure: Callable[[Float[Array, "batch width"]], Any],
+    stacked: Sequence[Float[Array, "_layers batch _width"]],
+) -> Float[Array, "all_layers ..."]:
+    """The same measurement on every layer.
+
+    Args:
+      measure: from one layer's values, shape ``[batch, width]``, to an array, of the same shape
+        for every layer.
+      stacked: arrays of neighbouring layers, as :meth:`FullyConnected.preactivations` gives them.
+
+    Returns:
+      The results in the order of the layers, along a new first axis.
+    """
+    return jnp.concatenate([jax.vmap(measure)(layers) for layers in stacked])
+
+
+def scaled_by_parametrization(
+    network: FullyConnected, optimizer: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """The optimizer, with the learning rate of each parameter multiplied as parametrized.
+
+    Args:
+      network: its layers say by what.
+      optimizer: acts before, so that it sees gradients as they are.
+
+    Returns:
+      An optimizer of the network's ``nnx.Param`` state.
+    """
+    rates = jax.tree_util.tree_map_with_path(
+        lambda path, _: getattr(network.layers[path[1].key], f"{path[2].key}_rate"),
+        nnx.state(network, nnx.Param),
+    )
+    scale = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, rates))
+    return optax.chain(optimizer, scale)
+
+
+@partial(jax.jit, static_argnames=("make", "measure", "together"))
+def measured(
+    make: Callable[..., FullyConnected],
+    measure: Callable[[FullyConnected], Any],
+    *settings: Array,
+    together: int = 1,
+) -> Any:
+    """Measure one quantity on many networks.
+
+    Args:
+      make: from a random key, and what else the settings hold, to a network. Compiled code is
+        cached by the function itself: keep it.
+      measure: from a network to an array, or a tree of arrays; likewise.
+      settings: the arguments of ``make``, each with one row a network: random keys first.
+      together: how many networks are held at once; many are faster where they are small.
+
+    Returns:
+      What ``measure`` returns, stacked along a new first axis.
+
+    Raises:
+      ValueError: settings whose numbers of rows differ, or none; together below 1.
+    """
+    rows = [len(setting) for setting in settings]
+    if len(set(rows)) != 1:
+        raise ValueError(f"settings have {rows} rows; give each one row a network, keys first")
+    if together < 1:
+        raise ValueError(f"together={together}; at least 1 network is held at once")
+    return jax.lax.map(lambda one: measure(make(*one)), settings, batch_size=together)
