@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from widelimit.ledger import Estimate, estimate, exact_loglog_slope, loglog_slope, mean
+from widelimit.ledger import (
+    Estimate,
+    estimate,
+    exact_loglog_slope,
+    exact_semilog_slope,
+    loglog_slope,
+    mean,
+    semilog_slope,
+)
 
 SIGMAS = 4.5
 
@@ -174,3 +182,35 @@ def test_slope_refuses(x, y, message):
 def test_exact_slope_refuses(x, y):
     with pytest.raises(ValueError, match=r"shape|different|positive"):
         exact_loglog_slope(x, y)
+
+
+@pytest.mark.parametrize("rate", [-np.log(2), 0.0, 1.5])
+def test_semilog_slopes_are_exact_on_an_exponential_law(rate):
+    layers = np.array([-1, 0, 3, 20])
+    law = 7.0 * np.exp(rate * layers)
+    np.testing.assert_allclose(exact_semilog_slope(layers, law), rate, rtol=0, atol=1e-13)
+    factors = np.exp(np.random.default_rng(7).standard_normal((20, 1)))
+    wiggle = 1 + 1e-14 * np.random.default_rng(8).standard_normal((20, 4))
+    fitted = semilog_slope(layers, factors * law * wiggle)
+    np.testing.assert_allclose(fitted.value, rate, rtol=0, atol=1e-13)
+
+
+def test_semilog_and_loglog_fit_the_same_line_to_logarithms():
+    x, y = X * 3, np.exp(np.random.default_rng(9).standard_normal((16, 3)))
+    assert loglog_slope(x, y) == semilog_slope(np.log(x), y)
+    assert exact_loglog_slope(x, y[0]) == exact_semilog_slope(np.log(x), y[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X[None], Y, r"x has shape \(1, 3\)"),
+        (X * 0, Y, "two different values"),
+        (X * np.inf, Y, "x holds inf"),
+        (X, -Y, "y holds -1.0"),
+        (X, Y * 0, "y holds 0.0"),
+    ],
+)
+def test_semilog_slope_refuses(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        semilog_slope(x, y)

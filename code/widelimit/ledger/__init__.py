@@ -1,7 +1,23 @@
 """The ledger: every claim of the book, prediction against measurement, with its verdict."""
 
 from widelimit.ledger.claim import Claim
-from widelimit.ledger.estimate import Estimate, exact_loglog_slope, loglog_slope, mean
+from widelimit.ledger.estimate import (
+    Estimate,
+    exact_loglog_slope,
+    exact_semilog_slope,
+    loglog_slope,
+    mean,
+    semilog_slope,
+)
 from widelimit.ledger.render import format_number
 
-__all__ = ["Claim", "Estimate", "exact_loglog_slope", "format_number", "loglog_slope", "mean"]
+__all__ = [
+    "Claim",
+    "Estimate",
+    "exact_loglog_slope",
+    "exact_semilog_slope",
+    "format_number",
+    "loglog_slope",
+    "mean",
+    "semilog_slope",
+]

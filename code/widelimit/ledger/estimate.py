@@ -105,7 +105,7 @@ def loglog_slope(x: ArrayLike, y: ArrayLike) -> Estimate:
       ValueError: shapes that do not match, or values that are not positive (a noisy estimate that
         crosses zero has no logarithm: measure it better, or fit it on a linear scale).
     """
-    return mean(_slopes(x, y))
+    return mean(_slopes(_logs(x), y))
 
 
 def exact_loglog_slope(x: ArrayLike, y: ArrayLike) -> float:
@@ -125,18 +125,64 @@ def exact_loglog_slope(x: ArrayLike, y: ArrayLike) -> float:
     Raises:
       ValueError: as :func:`loglog_slope`.
     """
+    return float(_slopes(_logs(x), np.asarray(y, dtype=float)[None])[0])
+
+
+def semilog_slope(x: ArrayLike, y: ArrayLike) -> Estimate:
+    r"""Rate of an exponential law, fitted to each replicate separately.
+
+    .. math:: \log y_r(x) = \text{const}_r + s_r\, x, \qquad s = \tfrac1R\sum_r s_r
+
+    Args:
+      x: shape ``[n]``, at least two different values, such as layers.
+      y: shape ``[replicates, n]``, positive.
+
+    Returns:
+      The mean slope, in units of 1/x, with its standard error over replicates.
+
+    Raises:
+      ValueError: as :func:`loglog_slope`, for y.
+    """
+    return mean(_slopes(x, y))
+
+
+def exact_semilog_slope(x: ArrayLike, y: ArrayLike) -> float:
+    """Slope that :func:`semilog_slope` would find in noiseless data.
+
+    Args:
+      x: shape ``[n]``, at least two different values.
+      y: shape ``[n]``, positive.
+
+    Returns:
+      The least-squares slope of log y against x, in units of 1/x.
+
+    Raises:
+      ValueError: as :func:`semilog_slope`.
+    """
     return float(_slopes(x, np.asarray(y, dtype=float)[None])[0])
 
 
+def _logs(x):
+    x = np.asarray(x, dtype=float)
+    _check_positive("x", x)
+    return np.log(x)
+
+
+def _check_positive(name, values):
+    if not (np.all(values > 0) and np.all(np.isfinite(values))):
+        bad = values[~((values > 0) & np.isfinite(values))].flat[0]
+        raise ValueError(f"{name} holds {bad}; its logarithm needs finite positive values")
+
+
 def _slopes(x, y):
+    """Least-squares slopes of log y against x, one a replicate."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
         raise ValueError(f"x has shape {x.shape} and y {y.shape}; give x [n] and y [replicates, n]")
+    if not np.all(np.isfinite(x)):
+        raise ValueError(f"x holds {x[~np.isfinite(x)][0]}; a slope needs finite values")
     if len(np.unique(x)) < 2:
         raise ValueError("x needs at least two different values: a slope has no other meaning")
-    for name, values in (("x", x), ("y", y)):
-        if not (np.all(values > 0) and np.all(np.isfinite(values))):
-            bad = values[~((values > 0) & np.isfinite(values))].flat[0]
-            raise ValueError(f"{name} holds {bad}; a log–log slope needs finite positive values")
-    logs = np.log(x) - np.log(x).mean()
-    return np.log(y) @ logs / (logs @ logs)
+    _check_positive("y", y)
+    centred = x - x.mean()
+    return np.log(y) @ centred / (centred @ centred)
