@@ -186,7 +186,7 @@ def _produce(figure: Any, scale: str, seed: int, out: Path) -> list[Path]:
     from widelimit.notebook import Run
 
     # The key a chapter gives the figure at this seed: the command redraws what the page shows.
-    key = Run(seed, scale, draws_figures=True).key(figure.name)
+    key = Run(seed, scale, draws_figures=True).key(figure.data_of or figure.name)
     matplotlib.use("agg")  # no window is ever opened
     before = jax.config.jax_enable_x64
     # For the whole process, not by a context manager: a figure may compute in threads.

@@ -22,7 +22,10 @@ PMLR = "Proceedings of Machine Learning Research"
 PROPER = {"Bayes", "Bayesian", "Brownian", "Feynman", "Gaussian", "Tensor", "Wasserstein"}
 
 # Exceptions, each with its reason; one that is no longer needed must go.
-INITIALS = {("gilpelaez1951", "Gil-Pelaez, J."): "Biometrika prints the initial alone"}
+INITIALS = {
+    ("gilpelaez1951", "Gil-Pelaez, J."): "Biometrika prints the initial alone",
+    ("sussillo2014", "Abbott, L. F."): "signs all papers so",
+}
 LATER_PREPRINT = {"yang2021tuning": "the arXiv version came after the proceedings"}
 
 

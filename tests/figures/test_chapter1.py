@@ -2,45 +2,13 @@
 
 import subprocess
 import sys
-from functools import cache
 
-import jax
 import numpy as np
 import pytest
-from matplotlib.figure import Figure as Canvas
 from scipy import stats
+from shown import SIGMAS, TAIL, assert_drawn, assert_finite, assert_within, names_of
 
-from widelimit.figures import registry, style
-
-NAMES = [name for name, figure in registry.figures().items() if figure.chapter == "01-neal"]
-SIGMAS = 5.0
-TAIL = 2 * stats.norm.sf(SIGMAS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def chapter_settings():
-    """What `widelimit.setup` sets, and back afterwards: other tests share the process."""
-    before = jax.config.jax_enable_x64, jax.config.jax_numpy_rank_promotion
-    jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_numpy_rank_promotion", "allow")
-    yield
-    jax.config.update("jax_enable_x64", before[0])
-    jax.config.update("jax_numpy_rank_promotion", before[1])
-
-
-@pytest.fixture(scope="module")
-def data():
-    """Data of a figure by name, computed at chapter scale the first time it is asked for."""
-    return cache(lambda name: registry.get(name).compute(jax.random.key(20_261_123), "chapter"))
-
-
-def within(replicates, theory):
-    """Every point, each inside its own five standard errors (and float32's rounding)."""
-    replicates = np.asarray(replicates, float)
-    mean, error = replicates.mean(0), replicates.std(0, ddof=1) / np.sqrt(len(replicates))
-    # Twenty replicates: Student's t at the tail of 5σ.
-    bound = stats.t.isf(TAIL / 2, len(replicates) - 1) * error + 2e-6 * np.abs(theory).max()
-    np.testing.assert_array_less(np.abs(mean - theory), bound)
+NAMES = names_of("01-neal")
 
 
 def slope_of(x, replicates):
@@ -54,24 +22,12 @@ def test_the_chapter_has_its_figures():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_data_are_finite_arrays(name, data):
-    assert data(name)
-    for key, values in data(name).items():
-        assert isinstance(values, np.ndarray), key
-        assert np.all(np.isfinite(values)), key
+    assert_finite(data(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_labelled_axes_in_a_small_picture(name, data):
-    canvas = registry.get(name).draw(data(name))
-    assert isinstance(canvas, Canvas)
-    for axis in canvas.axes:
-        place = axis.get_subplotspec()
-        assert axis.has_data()
-        if place.is_last_row():
-            assert axis.get_xlabel()
-        if place.is_first_col():  # a panel of its own quantity has it as its title
-            assert axis.get_ylabel() or axis.get_title()
-    assert len(style.svg_bytes(canvas)) <= 200_000
+    assert_drawn(name, data(name))
 
 
 def test_nothing_is_drawn_at_import():
@@ -159,7 +115,7 @@ def test_single_jumps_stand_out_of_cauchy_paths_only(data):
 
 def test_erf_kernel_is_simulated_at_every_point(data):
     kernel = data("williams1997-erf-kernel")
-    within(kernel["measured"], kernel["theory"])
+    assert_within(kernel["measured"], kernel["theory"])
     # Williams's formula written out: σ_u = 2, σ_a = 1, one input.
     anchors, x = np.array([-1.0, 0.0, 1.5])[:, None], kernel["x"]
     cross, a, b = 1 + 4 * anchors * x, 3 + 8 * anchors**2, 3 + 8 * x**2
@@ -169,7 +125,7 @@ def test_erf_kernel_is_simulated_at_every_point(data):
 
 def test_arc_cosine_kernels_are_simulated_at_every_point(data):
     kernels = data("cho2009-arc-cosine")
-    within(kernels["measured"], kernels["theory"])
+    assert_within(kernels["measured"], kernels["theory"])
     np.testing.assert_allclose(kernels["theory"][:, 0], [1, 1, 3], rtol=1e-12)
     np.testing.assert_allclose(kernels["theory"][:, -1], 0, atol=1e-12)
     assert np.all(np.diff(kernels["theory"]) < 0)
@@ -180,7 +136,7 @@ def test_increments_are_simulated_at_every_point(data):
     delta, slopes = moves["separations"], {}
     for name in ("step", "tanh_5", "tanh_100"):
         theory = moves[f"{name}_theory"]
-        within(moves[name], theory)
+        assert_within(moves[name], theory)
         slopes[name] = np.diff(np.log(theory)) / np.diff(np.log(delta))
     # The next order of a step is (σ_u δ)²; of tanh units it is σ_u δ squared too, 2e-4 for 5.
     np.testing.assert_allclose(slopes["step"][0], 1, atol=1e-3)
@@ -195,13 +151,13 @@ def test_increments_are_simulated_at_every_point(data):
 def test_convergence_is_simulated_at_every_point(data):
     rates = data("neal1996-convergence")
     for name in ("kurtosis", "kolmogorov", "mmd"):
-        within(rates[name], rates[f"{name}_theory"])
+        assert_within(rates[name], rates[f"{name}_theory"])
         slope, error = slope_of(rates["widths"], rates[name])
         # The next order is a relative 1/H: at widths from 8 on it moves the slope by 1/(8 ln 32).
         assert abs(slope + 1) < SIGMAS * error + 1 / (8 * np.log(32))
         assert slope + SIGMAS * error < -0.75  # not −½
     kurtosis = rates["kurtosis_theory"][0] * rates["widths"][0] / rates["sampled_widths"]
-    within(rates["sampled_kurtosis"], kurtosis)
+    assert_within(rates["sampled_kurtosis"], kurtosis)
 
 
 def test_stable_sums_grow_as_one_over_the_index(data):

@@ -34,6 +34,8 @@ class Figure:
       draw: ``draw(data)``, from exactly that dictionary to a ``matplotlib.figure.Figure``.
       seconds: how long ``compute`` takes at each of `SCALES`, > 0, in seconds of wall time,
         measured once on two CPU cores, compilation included.
+      data_of: the name of another figure, where this one draws that one's data; their random key is
+        then the same.
 
     Raises:
       ValueError: ``name`` is not of that form, or ``seconds`` does not give a positive number for
@@ -48,6 +50,7 @@ class Figure:
     compute: Callable[[Any, str], dict[str, Any]]
     draw: Callable[[dict[str, Any]], Any]
     seconds: Mapping[str, int | float]
+    data_of: str | None = None
 
     def __post_init__(self):
         # The name becomes three file names, so nothing in it may need quoting.
