@@ -397,8 +397,8 @@ def rescued(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 
 def draw_trained(data: dict[str, np.ndarray]) -> Canvas:
-    """Loss of the batches against steps: every network, and the median of each start."""
-    figure, axis = plt.subplots(figsize=(6.4, 3.8))
+    """Loss against steps: of the batches, and how far that of all training data is below log 10."""
+    figure, (axis, below) = plt.subplots(2, 1, figsize=(6.4, 6.0), sharex=True)
     looks = {
         "he": (style.KINDS[0], "-", "variance 2/n"),
         "lecun": (style.KINDS[1], "-", "variance 1/n"),
@@ -414,7 +414,11 @@ def draw_trained(data: dict[str, np.ndarray]) -> Canvas:
         at = 20 * np.arange(smooth.shape[1]) + 10
         axis.plot(at, smooth.T, dash, color=color, lw=0.7, alpha=0.6)
         axis.plot(at, np.median(smooth, axis=0), dash, color=color, lw=2.4, label=label)
-    axis.set(xlabel="step", ylabel="training loss", ylim=(0, 2.9))
+        drop = np.log(10) - data[f"train_{start}"]
+        drop = np.where(drop > 0, drop, np.nan)  # a start may lie above log 10
+        below.plot(data["at"], drop.T, dash, color=color, lw=1.2, marker="o", ms=3)
+    axis.set(ylabel="loss of batches", ylim=(0, 2.9))
+    below.set(xlabel="step", ylabel="log 10 − training loss", yscale="log")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
