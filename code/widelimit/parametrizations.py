@@ -81,29 +81,27 @@ class Parametrization:
     r"""Powers of the width for every parameter of a network.
 
     Args:
-      name: for messages and figures.
       weights: how the weights of each role scale.
       biases: how the biases of each role scale; by default they do not.
       gain_in_multiplier: whether σ_w and σ_b multiply in the forward pass, as in the neural tangent
         parametrization; else they are part of the initial standard deviation.
     """
 
-    name: str
     weights: Roles
     biases: Roles = UNSCALED
     gain_in_multiplier: bool = False
 
 
-def _alike(name: str, scaling: Scaling, **more) -> Parametrization:
+def _alike(scaling: Scaling, **more) -> Parametrization:
     """The same scaling in every role."""
-    return Parametrization(name, Roles(scaling, scaling, scaling), **more)
+    return Parametrization(Roles(scaling, scaling, scaling), **more)
 
 
 #: Standard, w ~ σ_w²/fan_in: LeCun's with σ_w² = 1, He's with σ_w² = 2; learning rates as given.
-STANDARD = _alike("standard", Scaling(init_var=Power(fan_in=-1)))
+STANDARD = _alike(Scaling(init_var=Power(fan_in=-1)))
 #: The same with fan_out in place of fan_in: it keeps the size of gradients and not of signals.
-FAN_OUT = _alike("fan-out", Scaling(init_var=Power(fan_out=-1)))
+FAN_OUT = _alike(Scaling(init_var=Power(fan_out=-1)))
 #: The same with the mean of fan_in and fan_out; Glorot and Bengio's with σ_w² = 1.
-FAN_AVG = _alike("fan-avg", Scaling(init_var=Power(fan_avg=-1)))
+FAN_AVG = _alike(Scaling(init_var=Power(fan_avg=-1)))
 #: Neural tangent: w ~ 1, m = σ_w/√fan_in, b ~ 1, m′ = σ_b.
-NTK = _alike("ntk", Scaling(multiplier=Power(fan_in=-0.5)), gain_in_multiplier=True)
+NTK = _alike(Scaling(multiplier=Power(fan_in=-0.5)), gain_in_multiplier=True)

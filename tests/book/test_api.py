@@ -24,6 +24,7 @@ SAID_BY_THE_MODULE = {
             "glorot2010",
             "he2015",
             "neal1994",
+            "variance_count",
             "williams1997",
         )
     },

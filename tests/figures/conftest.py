@@ -7,16 +7,22 @@ import pytest
 
 from widelimit.figures import registry
 
+SETTINGS = {
+    "jax_enable_x64": True,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def chapter_settings():
     """What `widelimit.setup` sets, and back afterwards: other tests share the process."""
-    before = jax.config.jax_enable_x64, jax.config.jax_numpy_rank_promotion
-    jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_numpy_rank_promotion", "allow")
+    before = {name: getattr(jax.config, name) for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        jax.config.update(name, value)
     yield
-    jax.config.update("jax_enable_x64", before[0])
-    jax.config.update("jax_numpy_rank_promotion", before[1])
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from shown import assert_drawn, assert_finite, assert_within, names_of
 
-from widelimit.figures import glorot2010, he2015
+from widelimit.figures import glorot2010, he2015, variance_count
 from widelimit.lab import networks
 
 NAMES = names_of("02-initialization")
@@ -46,12 +46,14 @@ def test_histograms_are_densities_around_their_limit(start, what, data):
     measured = signals[f"{start}_{what}"]
     np.testing.assert_allclose(measured @ np.diff(edges), 1, rtol=1e-5)
     np.testing.assert_allclose(theory @ np.diff(edges), 1, rtol=1e-9)
-    # The share of all mass that lies elsewhere than the limit says, beyond what 1/n moves.
+    # The share of all mass that lies elsewhere than the limit says. The bins' own errors add up to
+    # a share too, and a law at width n differs from its limit by a few times 1/n.
     moved = np.abs(measured.mean(axis=0) - theory) @ np.diff(edges) / 2
-    if what == "gradients":  # layer 5 sums over ten outputs, and is no Gaussian
-        assert moved[4] > 0.08
-        moved = moved[:4]
-    assert np.all(moved < 0.015)
+    noise = measured.std(axis=0, ddof=1) @ np.diff(edges) / np.sqrt(len(measured)) / 2
+    if what == "gradients":  # layer 5 sums over ten outputs, not a thousand, and is no Gaussian
+        assert moved[4] > 10 * noise[4]
+        moved, noise = moved[:4], noise[:4]
+    np.testing.assert_array_less(moved, 2 * noise + 5 / 1000)
 
 
 @pytest.mark.parametrize("start", glorot2010.INITIALIZATIONS)
@@ -59,8 +61,7 @@ def test_histograms_are_densities_around_their_limit(start, what, data):
 def test_mean_squares_of_tanh_networks_are_those_of_the_maps_to_order_1_over_n(start, what, data):
     signals = data("glorot2010-fig6")
     measured, theory = signals[f"{start}_{what}"], signals[f"{start}_{what}_theory"]
-    error = measured.std(axis=0, ddof=1) / np.sqrt(len(measured))
-    np.testing.assert_array_less(np.abs(measured.mean(axis=0) - theory), 6 * error + 0.01 * theory)
+    assert_within(measured / theory, np.ones(5), allowance=5 / 1000)  # 1/n for each layer
 
 
 def test_standard_weights_lose_what_normalized_ones_keep(data):
@@ -73,20 +74,20 @@ def test_standard_weights_lose_what_normalized_ones_keep(data):
         assert kept["standard"] < 0.01 < 0.1 < kept["normalized"] < 1
 
 
-@pytest.mark.parametrize("scaling", he2015.SCALINGS)
+@pytest.mark.parametrize("scaling", variance_count.SCALINGS)
 @pytest.mark.parametrize("what", ["forward", "backward", "weights"])
 def test_mean_squares_by_layer_are_the_count(scaling, what, data):
-    passes = data("he2015-moments")
+    by_layer = data("he2015-moments")
     assert_within(
-        passes[f"{scaling}_{what}"] / passes[f"{scaling}_{what}_theory"],
-        np.ones(len(passes["layers"])),
+        by_layer[f"{scaling}_{what}"] / by_layer[f"{scaling}_{what}_theory"],
+        np.ones(len(by_layer["layers"])),
     )
 
 
 @pytest.mark.parametrize("fan", ["fan_in", "fan_avg", "fan_out"])
 @pytest.mark.parametrize("what", ["forward", "backward"])
 def test_halved_widths_follow_the_count_of_their_fan(fan, what, data):
-    halved = data("he2015-tapered")
+    halved = data("glorot2010-tapered")
     theory = halved[f"{fan}_{what}_theory"]
     assert_within(halved[f"{fan}_{what}"] / theory, np.ones(len(theory)))
     step = {"fan_in": (1, 2), "fan_avg": (4 / 3, 3 / 2), "fan_out": (2, 1)}[fan]
@@ -94,41 +95,43 @@ def test_halved_widths_follow_the_count_of_their_fan(fan, what, data):
     np.testing.assert_allclose(theory[1:] / theory[:-1], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("width", he2015.NARROW)
+@pytest.mark.parametrize("width", variance_count.NARROW)
 def test_lengths_spread_by_the_exact_factor(width, data):
-    narrow = data("he2015-lengths")
+    narrow = data("hanin2018-lengths")
     np.testing.assert_allclose(
         narrow[f"ratio_{width}_theory"], (1 + 2 / width) * (1 + 5 / width) ** np.arange(4)
     )
-    # A ratio of means is biased by its relative variance over the networks, below one per cent.
-    ratio = narrow[f"ratio_{width}"] / narrow[f"ratio_{width}_theory"]
-    error = ratio.std(axis=0, ddof=1) / np.sqrt(len(ratio))
-    np.testing.assert_array_less(np.abs(ratio.mean(axis=0) - 1), 6 * error + 0.01)
+    # A ratio of means is biased by about the relative variance of each, here of |h|² below.
+    growth = (1 + 2 / width) * (1 + 5 / width) ** np.arange(4)
+    bias = 3 * growth.max() / narrow[f"networks_{width}"]
+    assert_within(
+        narrow[f"ratio_{width}"] / narrow[f"ratio_{width}_theory"], np.ones(4), allowance=bias
+    )
 
 
 def test_both_depths_train_from_2_over_n_and_sooner_than_from_1_over_n(data):
     shallower, deeper = data("he2015-22-layers"), data("he2015-30-layers")
     for trained, he, count in ((shallower, 4, 4), (deeper, 3, 16)):
-        assert trained["loss_he"].shape == (he, 600)
-        assert trained["test_lecun"].shape == (count, len(trained["at"])) == (count, 7)
-        assert np.median(trained["train_he"][:, -1]) < 1.2
+        assert trained["he_loss"].shape == (he, 600)
+        assert trained["lecun_test"].shape == (count, len(trained["at"])) == (count, 7)
+        assert np.median(trained["he_train"][:, -1]) < 1.2
         assert 2.2 < trained["entropy"] < np.log(10)
-    assert shallower["train_he"][:, 3].max() < shallower["train_lecun"][:, 3].min() - 0.5
+    assert shallower["he_train"][:, 3].max() < shallower["lecun_train"][:, 3].min() - 0.5
     # At 30 layers the plateau is longer: nothing has begun when 22 layers have.
-    assert np.median(deeper["train_lecun"][:, -1]) > np.median(shallower["train_lecun"][:, -1])
-    assert np.all(np.abs(deeper["train_lecun"][:, 2] - np.log(10)) < 0.01)
+    assert np.median(deeper["lecun_train"][:, -1]) > np.median(shallower["lecun_train"][:, -1])
+    assert np.all(np.abs(deeper["lecun_train"][:, 2] - np.log(10)) < 0.01)
 
 
 def test_without_hidden_biases_the_plateau_does_not_end(data):
-    frozen = data("he2015-22-layers")["train_frozen"]
+    frozen = data("he2015-22-layers")["frozen_train"]
     assert np.all(np.abs(frozen - np.log(10)) < 0.01)
 
 
 def test_adam_needs_no_variance(data):
     adam = data("he2015-adam")
-    assert adam["train_lecun"].shape == (16, 3)
-    np.testing.assert_allclose(adam["loss_lecun"][:, 0], np.log(10), rtol=1e-3)
-    assert np.all(adam["train_lecun"][:, -1] < 2)
+    assert adam["lecun_train"].shape == (16, 3)
+    np.testing.assert_allclose(adam["lecun_loss"][:, 0], np.log(10), rtol=1e-3)
+    assert np.all(adam["lecun_train"][:, -1] < 2)
 
 
 def test_hidden_biases_that_are_not_trained_stay_zero_and_the_others_move():

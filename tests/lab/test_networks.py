@@ -13,7 +13,7 @@ from flax import nnx
 from scipy import stats
 
 from widelimit import activations
-from widelimit.lab import networks
+from widelimit.lab import passes
 from widelimit.lab.networks import LAWS, FullyConnected
 from widelimit.parametrizations import FAN_AVG, FAN_OUT, NTK, STANDARD
 
@@ -42,7 +42,7 @@ def example_loss(f):
     return jnp.sum(jnp.sin(f) * jnp.asarray([[1.0, -2.0]]))
 
 
-backpropagated = jax.jit(partial(networks.backpropagated, loss=example_loss))
+backpropagated = jax.jit(partial(passes.backpropagated, loss=example_loss))
 
 
 #: φ and φ′ in NumPy.
@@ -117,7 +117,7 @@ def test_three_hundred_layers_are_no_larger_a_program_than_three():
     def size(depth):
         def run(key, x):
             network = FullyConnected(key, (5, *[7] * depth, 2), TANH, weight_var=1.0, bias_var=1.0)
-            return networks.backpropagated(network, x, jnp.sum)
+            return passes.backpropagated(network, x, jnp.sum)
 
         return str(jax.make_jaxpr(run)(KEY, X)).count(" = ")
 
@@ -155,7 +155,7 @@ def test_64_bit_mode_computes_the_same(assert_float32):
     @jax.jit
     def everything(network, x):
         dropped = network.preactivations(x, jax.random.key(9))
-        return dropped, networks.backpropagated(network, x, example_loss)
+        return dropped, passes.backpropagated(network, x, example_loss)
 
     before = everything(network, X)
     jax.config.update("jax_enable_x64", True)
@@ -269,7 +269,7 @@ def test_uniform_weights_of_variance_one_third_reach_to_one_over_root_n():
         assert 0.5 * reach < np.abs(matrix).max() <= reach * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("parametrization", [STANDARD, NTK], ids=lambda p: p.name)
+@pytest.mark.parametrize("parametrization", [STANDARD, NTK], ids=["standard", "ntk"])
 @pytest.mark.parametrize("bias_var", [0.0, jnp.float32(0)], ids=["number", "array"])
 def test_no_biases_at_variance_0(bias_var, parametrization):
     network = FullyConnected(
@@ -325,7 +325,9 @@ def test_gradients_flow_to_the_weight_variance():
 
 
 @pytest.mark.parametrize(
-    ("activation", "parametrization"), [(TANH, STANDARD), (RELU, NTK)], ids=lambda one: one.name
+    ("activation", "parametrization"),
+    [(TANH, STANDARD), (RELU, NTK)],
+    ids=["tanh-standard", "relu-ntk"],
 )
 def test_backpropagated_is_a_loop_by_hand(activation, parametrization, assert_float32):
     network = make(KEY, activation=activation, parametrization=parametrization)
@@ -394,9 +396,9 @@ def test_a_shift_is_a_bias_for_each_example():
 
 def test_by_layer_is_in_the_order_of_the_layers():
     h = preactivations(make(KEY), X)
-    mean_squares = networks.by_layer(lambda one: jnp.mean(one**2), h)
+    mean_squares = passes.by_layer(lambda one: jnp.mean(one**2), h)
     np.testing.assert_allclose(mean_squares, [np.mean(one**2) for one in unstacked(h)], rtol=1e-6)
-    covariances = networks.by_layer(lambda one: one @ one.T, h)
+    covariances = passes.by_layer(lambda one: one @ one.T, h)
     assert covariances.shape == (6, 4, 4)
     assert_close(covariances, [one @ one.T for one in unstacked(h)])
 
@@ -407,12 +409,12 @@ def make_one(key, weight_var, bias_var=0.3):
 
 def measure_one(network):
     h = network.preactivations(X)
-    return {"outputs": h[-1][-1], "size": networks.by_layer(lambda one: jnp.sum(one**2), h)}
+    return {"outputs": h[-1][-1], "size": passes.by_layer(lambda one: jnp.sum(one**2), h)}
 
 
 def test_measured_is_a_loop():
     keys, weight_vars = jax.random.split(KEY, 7), np.linspace(0.5, 2.0, 7, dtype=np.float32)
-    found = networks.measured(make_one, measure_one, keys, weight_vars, together=3)
+    found = passes.measured(make_one, measure_one, keys, weight_vars, together=3)
     assert found["outputs"].shape == (7, 4, 2)
     assert found["size"].shape == (7, 6)
     for i in range(7):
@@ -521,4 +523,4 @@ def test_refuses_inputs_of_another_dimension(x):
 def test_measured_refuses(rows, together, message):
     settings = [jax.random.split(KEY, 7), jnp.ones(rows[-1])] if rows else []
     with pytest.raises(ValueError, match=message):
-        networks.measured(make_one, measure_one, *settings, together=together)
+        passes.measured(make_one, measure_one, *settings, together=together)

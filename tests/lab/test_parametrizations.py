@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 from widelimit import activations
-from widelimit.lab import networks, training
+from widelimit.lab import networks, passes, training
 from widelimit.lab.networks import FullyConnected
 from widelimit.parametrizations import (
     FAN_AVG,
@@ -96,7 +96,7 @@ def shifted(parametrization, shifts, multiplier=1.0, init_var=-2.0, learning_rat
         kind: Roles(*map(shift, getattr(parametrization, kind), shifts[kind]))
         for kind in ("weights", "biases")
     }
-    return replace(parametrization, name="shifted", **kinds)
+    return replace(parametrization, **kinds)
 
 
 # Another power of the widths for every role of weights and of biases.
@@ -131,7 +131,7 @@ def test_powers_are_powers():
 
 
 def test_equal_tables_are_equal_and_may_be_keys():
-    again = Parametrization("standard", Roles(*[Scaling(init_var=Power(fan_in=-1.0))] * 3))
+    again = Parametrization(Roles(*[Scaling(init_var=Power(fan_in=-1.0))] * 3))
     assert again == STANDARD
     assert hash(again) == hash(STANDARD)
     assert len({STANDARD, FAN_OUT, FAN_AVG, NTK, again}) == 4
@@ -145,7 +145,7 @@ def test_each_parameter_has_the_scales_of_its_role():
             powers = (Power(fan_in=a + i / 8, fan_out=b - j / 8) for j in range(3))
             yield Scaling(*powers)
 
-    table = Parametrization("table", Roles(*scalings(-0.5, 0.25)), Roles(*scalings(0.125, 0.5)))
+    table = Parametrization(Roles(*scalings(-0.5, 0.25)), Roles(*scalings(0.125, 0.5)))
     units, network = make(NTK), make(table)
     optimizer = networks.scaled_by_parametrization(network, optax.sgd(1.0))
     params = nnx.state(network, nnx.Param)
@@ -180,11 +180,11 @@ def test_ntk_and_standard_have_the_same_distribution_at_initialization():
     # Of different normal numbers: second moments of every layer, each over 4000 networks.
     def measure(network):
         h = network.preactivations(X[:1])
-        return networks.by_layer(lambda one: jnp.mean(one**2), h)
+        return passes.by_layer(lambda one: jnp.mean(one**2), h)
 
     def mean_and_error(parametrization, key):
         keys = jax.random.split(key, 4000)
-        drawn = networks.measured(partial(make, parametrization), measure, keys, together=4000)
+        drawn = passes.measured(partial(make, parametrization), measure, keys, together=4000)
         drawn = np.asarray(drawn, float)
         return drawn.mean(0), drawn.std(0, ddof=1) / np.sqrt(4000)
 
@@ -198,7 +198,7 @@ def test_ntk_and_standard_have_the_same_distribution_at_initialization():
 def test_ntk_is_standard_with_rates_that_fall_with_the_fan_in():
     # σ_w = σ_b = 1: the powers alone. s = fan_in^(-1/2) and its rates made 1.
     rates = Scaling(init_var=Power(fan_in=-1), learning_rate=Power(fan_in=-1))
-    slow = Parametrization("slow", Roles(rates, rates, rates))
+    slow = Parametrization(Roles(rates, rates, rates))
     variances = {"weight_var": 1.0, "bias_var": 1.0}
     ntk = trajectory(NTK, **variances)
     np.testing.assert_allclose(ntk, trajectory(slow, **variances), rtol=ROUNDING, atol=ROUNDING)
@@ -208,7 +208,7 @@ def test_ntk_is_standard_with_rates_that_fall_with_the_fan_in():
     assert np.max(np.abs(ntk - standard)) > 1000 * ROUNDING
 
 
-@pytest.mark.parametrize("base", [STANDARD, NTK], ids=lambda p: p.name)
+@pytest.mark.parametrize("base", [STANDARD, NTK], ids=["standard", "ntk"])
 def test_a_shift_changes_neither_function_nor_training(base):
     before, after = trajectory(base), trajectory(shifted(base, SHIFTS))
     np.testing.assert_allclose(after, before, rtol=ROUNDING, atol=ROUNDING)

@@ -1,5 +1,6 @@
 """The variance count against networks sampled in NumPy, so narrow that no limit could help it."""
 
+import math
 import re
 from itertools import accumulate, pairwise
 
@@ -201,12 +202,12 @@ def test_growth_is_that_of_two_chi_squares(phi, width):
     fourths = chance @ (
         above**2 * k * (k + 2) + below**2 * rest * (rest + 2) + 2 * above * below * k * rest
     )
-    growth = initialization.squared_length_growth(phi, width)
+    growth = initialization.length_growth(phi, width)
     np.testing.assert_allclose(growth, fourths / squares**2, rtol=1e-12)
 
 
 def test_growths_that_are_known():
-    growth = initialization.squared_length_growth
+    growth = initialization.length_growth
     for n in (1, 8, 100):
         np.testing.assert_allclose(growth(RELU, n), 1 + 5 / n, rtol=1e-15)
         np.testing.assert_allclose(growth(LINEAR, n), 1 + 2 / n, rtol=1e-15)
@@ -218,7 +219,7 @@ def test_fourth_moments_of_lengths(phi):
     widths = (3, 6, 9, 7)
     h, x, _ = sampled(phi, widths=widths)
     forward, _ = predicted(phi, widths)
-    growths = [initialization.squared_length_growth(phi, n) for n in widths[1:]]
+    growths = [initialization.length_growth(phi, n) for n in widths[1:]]
     ratios = list(accumulate(growths, np.multiply, initial=1.0))
     square = lambda values: np.sum(values**2, axis=1, keepdims=True)  # noqa: E731
     for level, (q, n) in enumerate(zip(forward, widths[1:], strict=True)):
@@ -236,7 +237,7 @@ def test_neighbours_of_one_width_grow_alike():
     widths = (3, 5, 5, 5, 5)
     h, _, _ = sampled(RELU, widths=widths, weight_var=2.0, samples=2 * SAMPLES)
     forward, _ = predicted(RELU, widths, 2.0)
-    growth = initialization.squared_length_growth(RELU, 5)
+    growth = initialization.length_growth(RELU, 5)
     for level, (values, q) in enumerate(zip(h, forward, strict=True)):
         fourth = np.sum(values**2, axis=1, keepdims=True) ** 2
         mean_within(fourth, (1 + 2 / 5) * growth**level * (5 * q) ** 2)
@@ -246,7 +247,7 @@ CALLS = {
     "gain": lambda phi: initialization.gain(phi),
     "forward": lambda phi: initialization.forward_moments(phi, STANDARD, (3, 3, 1), 1.0),
     "backward": lambda phi: initialization.backward_moments(phi, STANDARD, (3, 3, 1), 1.0),
-    "growth": lambda phi: initialization.squared_length_growth(phi, 3),
+    "growth": lambda phi: initialization.length_growth(phi, 3),
 }
 
 
@@ -277,4 +278,30 @@ def test_refuses_what_is_no_network(function, widths, weight_var, message):
 @pytest.mark.parametrize("width", [0, -3])
 def test_growth_refuses_no_units(width):
     with pytest.raises(ValueError, match=f"width={width}; a layer has"):
-        initialization.squared_length_growth(RELU, width)
+        initialization.length_growth(RELU, width)
+
+
+@pytest.mark.parametrize("width", [1, 2, 7])
+def test_length_growth_of_linear_units_is_that_of_chi_squared(width):
+    for power in range(1, 9):
+        expected = np.prod(1 + 2 * np.arange(power) / width)
+        found = initialization.length_growth(LINEAR, width, power)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("phi", [RELU, BENT], ids=lambda phi: phi.name)
+def test_length_growth_of_two_units_is_a_binomial_sum(phi):
+    sides = np.asarray(phi(jnp.array([-1.0, 1.0])), float)
+    double = [np.prod(np.arange(1, 2 * k, 2)) for k in range(9)]
+    moments = [np.mean(sides ** (2 * k)) * double[k] for k in range(9)]  # of one unit's square
+    for power in range(1, 9):
+        pairs = (math.comb(power, k) * moments[k] * moments[power - k] for k in range(power + 1))
+        expected = sum(pairs) / (2 * moments[1]) ** power
+        found = initialization.length_growth(phi, 2, power)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("power", [0, 9])
+def test_length_growth_refuses_other_powers(power):
+    with pytest.raises(ValueError, match="power="):
+        initialization.length_growth(RELU, 3, power)

@@ -208,7 +208,7 @@ def test_maps_are_traced():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: signal.length_map(TANH, -1.0, 1.0, 0.0), r"var contains -1\.0; variances are"),
+        (lambda: signal.length_map(TANH, -1.0, 1.0, 0.0), r"var contains -1\.0; variances must"),
         (lambda: signal.length_map(TANH, 1.0, np.nan, 0.0), "weight_var contains nan"),
         (lambda: signal.lengths(TANH, 1.0, 3, 1.0, np.inf), "bias_var contains inf"),
         (lambda: signal.lengths(TANH, 1.0, 0, 1.0, 0.0), "depth=0 must be"),

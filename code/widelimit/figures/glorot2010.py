@@ -12,6 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 from scipy.special import ndtr
@@ -19,10 +20,10 @@ from scipy.special import ndtr
 from widelimit import activations
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES
-from widelimit.lab import data, networks
+from widelimit.figures.replicates import REPLICATES, draw_points, each
+from widelimit.lab import networks, passes
+from widelimit.lab.data import load, standardized
 from widelimit.parametrizations import FAN_AVG, STANDARD, Parametrization
-from widelimit.progress import track
 from widelimit.theory import initialization, signal
 
 #: The activation of both figures.
@@ -45,15 +46,14 @@ def enlarged_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
       Images as rows of 1024 numbers, float32, centred and scaled as the whole set is: there each
       pixel has mean 0, and all have mean square 1; their classes.
     """
-    digits = data.load("digits")
-    x = digits.x - digits.x.mean(axis=0)
-    x = np.kron(x.reshape(-1, 8, 8), np.ones((4, 4), np.float32)).reshape(len(x), -1)
-    return x[:count] / np.sqrt(np.mean(x**2)), digits.y[:count]
+    digits = load("digits")
+    x = standardized(digits.x).reshape(-1, 8, 8)
+    x = np.kron(x, np.ones((4, 4), np.float32)).reshape(len(x), -1)
+    return x[:count], digits.y[:count]
 
 
 def _log_loss(outputs, labels):
-    chosen = jnp.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]
-    return jnp.sum(jax.nn.logsumexp(outputs, axis=1) - chosen)
+    return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(outputs, labels))
 
 
 def signals(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -74,8 +74,7 @@ def signals(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     """
     x, labels = enlarged_digits({"chapter": 24, "paper": 500}[scale])
     found = {}
-    starts = zip(INITIALIZATIONS.items(), jax.random.split(key, 2), strict=True)
-    for (name, (parametrization, weight_var)), one in track(starts, "signals", total=2):
+    for (name, (parametrization, weight_var)), one in each(INITIALIZATIONS.items(), key, "signals"):
         theory = _predicted(parametrization, weight_var, x)
         make = partial(
             networks.FullyConnected,
@@ -87,24 +86,23 @@ def signals(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         )
         edges = theory["activations_edges"], theory["gradients_edges"]
         measure = partial(_measure, x=x, labels=labels, edges=edges)
-        drawn = networks.measured(make, measure, jax.random.split(one, REPLICATES))
+        drawn = passes.measured(make, measure, jax.random.split(one, REPLICATES))
         found |= {f"{name}_{what}": value for what, value in (theory | drawn).items()}
     return {name: np.asarray(value, float) for name, value in found.items()}
 
 
 def _measure(network, x, labels, edges):
     h = network.preactivations(x)
-    delta = networks.backpropagated(network, x, partial(_log_loss, labels=labels))
+    delta = passes.backpropagated(network, x, partial(_log_loss, labels=labels))
     unit = jnp.sqrt(jnp.mean(delta[-1][-1] ** 2, axis=1, keepdims=True))
     # Hidden layers alone: the last stack is the output.
     h, delta = h[:-1], [stack / unit for stack in delta[:-1]]
-    mean_square = lambda one: jnp.mean(one**2)  # noqa: E731
     density = lambda one, at: jnp.histogram(one, at, density=True)[0]  # noqa: E731
     return {
-        "activations": networks.by_layer(lambda one: density(network.activation(one), edges[0]), h),
-        "gradients": networks.by_layer(lambda one: density(one, edges[1]), delta),
-        "signal": networks.by_layer(mean_square, h),
-        "gradient": networks.by_layer(mean_square, delta),
+        "activations": passes.by_layer(lambda one: density(network.activation(one), edges[0]), h),
+        "gradients": passes.by_layer(lambda one: density(one, edges[1]), delta),
+        "signal": passes.mean_squares(h),
+        "gradient": passes.mean_squares(delta),
     }
 
 
@@ -159,17 +157,8 @@ def _draw(data, what, label):
         at = (edges[1:] + edges[:-1]) / 2
         for layer, color in enumerate(style.width_colors(DEPTH)):
             axis.plot(at, data[f"{name}_{what}_theory"][layer], color=style.THEORY, lw=1)
-            found = data[f"{name}_{what}"][:, layer]
-            error = 4 * found.std(axis=0, ddof=1) / np.sqrt(len(found))
-            axis.errorbar(
-                at[2::4],
-                found.mean(axis=0)[2::4],
-                error[2::4],
-                fmt="o",
-                ms=3.5,
-                color=color,
-                label=f"layer {layer + 1}",
-            )
+            found = data[f"{name}_{what}"][:, layer, 2::4]
+            draw_points(axis, at[2::4], found, f"layer {layer + 1}", color=color)
         axis.set(title=name, ylabel="density", xlim=edges[[0, -1]], ylim=(0, None))
     axes[0].legend()
     axes[1].set_xlabel(label)

@@ -1,4 +1,4 @@
-"""He, Zhang, Ren & Sun 2015: how much variance rectified networks need, and training with it.
+"""He, Zhang, Ren & Sun 2015: training rectified networks of 22 and 30 layers from two variances.
 
 The paper trains convolutional networks on ImageNet. Here the networks are fully connected, of the
 same depths, on scikit-learn's digits; every difference is said in the chapter.
@@ -7,7 +7,6 @@ same depths, on scikit-learn's digits; every difference is said in the chapter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -15,218 +14,15 @@ import numpy as np
 import optax
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import NullLocator
 
 from widelimit import activations
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
-from widelimit.lab import data, networks, training
-from widelimit.parametrizations import FAN_AVG, FAN_OUT, STANDARD
-from widelimit.theory import initialization
+from widelimit.lab import networks, training
+from widelimit.lab.data import load, standardized
 
-#: The activation of most of this module.
+#: The activation of all networks.
 RELU = activations.get("relu")
-#: The scalings of figure 2.3: activation, law of the weights, σ_w².
-SCALINGS = {
-    "he": ("relu", "gaussian", 2.0),
-    "lecun": ("relu", "gaussian", 1.0),
-    "uniform_linear": ("linear", "uniform", 1 / 3),
-    "uniform": ("relu", "uniform", 1 / 3),
-}
-
-
-@cache
-def _maker(widths, phi, law="gaussian", parametrization=STANDARD):
-    """From a key and σ_w² to a network; one function for equal arguments, so it compiles once."""
-    return lambda key, weight_var: networks.FullyConnected(
-        key,
-        widths,
-        activations.get(phi),
-        weight_var=weight_var,
-        law=law,
-        parametrization=parametrization,
-    )
-
-
-def _passes(network):
-    """Mean squares by layer: of h^l, of δ^l where the loss is the output, of ∂/∂W^l."""
-    batch = jnp.ones((1, network.widths[0]), jnp.float32)
-    h = network.preactivations(batch)
-    delta = networks.backpropagated(network, batch, jnp.sum)
-    mean_square = lambda values: jnp.mean(values**2)  # noqa: E731
-    forward, backward = (networks.by_layer(mean_square, one) for one in (h, delta))
-    read = networks.by_layer(lambda one: mean_square(network.activation(one)), h)
-    read = jnp.concatenate([jnp.ones(1, jnp.float32), read[:-1]])
-    return {"forward": forward, "backward": backward, "weights": backward * read}
-
-
-def moments(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
-    """Second moments by layer, forward, backward and of the weights' gradients, four scalings.
-
-    Args:
-      key: a random key.
-      scale: ``"chapter"`` or ``"paper"``; sets the number of networks a replicate.
-
-    Returns:
-      ``layers``: 1, …, L + 1; for each scaling S and each of forward, backward, weights:
-      ``S_forward``, …, ``[20, L + 1]``, and ``S_forward_theory``, …, ``[L + 1]``.
-
-    Source: chapter 2, equations (2.5), (2.8) and (2.9).
-    """
-    depth, width, count = 20, 64, {"chapter": 25, "paper": 5000}[scale]
-    widths = (*[width] * (depth + 1), 1)
-    found = {"layers": np.arange(1, depth + 2)}
-    for (name, (phi, law, weight_var)), one in each(SCALINGS.items(), key, "second moments"):
-        drawn = _measured(_maker(widths, phi, law), _passes, weight_var, one, count)
-        found |= {f"{name}_{what}": value for what, value in drawn.items()}
-        arguments = (activations.get(phi), STANDARD, widths, weight_var)
-        forward = initialization.forward_moments(*arguments)
-        backward = initialization.backward_moments(*arguments)
-        read = np.r_[1.0, initialization.gain(arguments[0]) * forward[:-1]]
-        found |= {
-            f"{name}_forward_theory": forward,
-            f"{name}_backward_theory": backward,
-            f"{name}_weights_theory": backward * read,
-        }
-    return found
-
-
-def draw_moments(data: dict[str, np.ndarray]) -> Canvas:
-    """Forward and backward moments of :func:`moments` by layer, and the weights' gradients."""
-    figure, axes = plt.subplots(3, 1, figsize=(6.4, 8.4), sharex=True)
-    labels = {
-        "he": "ReLU, variance 2/n",
-        "lecun": "ReLU, variance 1/n",
-        "uniform_linear": "linear, U(±1/√n)",
-        "uniform": "ReLU, U(±1/√n)",
-    }
-    names = {"forward": "signal, E h²", "backward": "gradient, E δ²", "weights": "E (∂f/∂W)²"}
-    layers = data["layers"]
-    for axis, (what, name) in zip(axes, names.items(), strict=True):
-        shown = slice(0, -1)  # the hidden layers
-        looks = zip(labels.items(), "os^D", style.KINDS[:4], strict=True)
-        for (scaling, label), marker, color in looks:
-            theory, found = data[f"{scaling}_{what}_theory"], data[f"{scaling}_{what}"]
-            axis.plot(layers[shown], theory[shown], color=style.THEORY, lw=1.2)
-            draw_points(axis, layers[shown], found[:, shown], label, marker, color)
-        axis.set(ylabel=name, yscale="log")
-    axes[-1].set(xlabel="layer l", xticks=[1, 5, 10, 15, 20])
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    return figure
-
-
-def _measured(make, measure, weight_var, key, count):
-    """Means over ``count`` networks a replicate, trees of ``[20, ...]``."""
-    keys = jax.random.split(key, REPLICATES * count)
-    variances = jnp.full(len(keys), weight_var, jnp.float32)
-    drawn = networks.measured(make, measure, keys, variances, together=min(count, 100))
-    return jax.tree.map(lambda one: np.asarray(in_groups(one), float).mean(axis=1), drawn)
-
-
-#: The widths of figure 2.4, halved from layer to layer.
-TAPERED = (256, 128, 64, 32, 16, 1)
-
-
-def tapered(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
-    """Second moments in a linear network whose widths halve, for three ways of counting a fan.
-
-    Args:
-      key: a random key.
-      scale: sets the number of networks a replicate.
-
-    Returns:
-      ``layers``: 1, …, 4; for each of fan_in, fan_out, fan_avg: ``F_forward`` and ``F_backward``,
-      ``[20, 4]``, and the same names with ``_theory``, ``[4]``.
-
-    Source: chapter 2, equations (2.5) and (2.8).
-    """
-    count = {"chapter": 60, "paper": 1000}[scale]
-    hidden = slice(0, len(TAPERED) - 2)
-    found = {"layers": np.arange(1, len(TAPERED) - 1)}
-    fans = {"fan_in": STANDARD, "fan_out": FAN_OUT, "fan_avg": FAN_AVG}
-    for (name, parametrization), one in each(fans.items(), key, "halving widths"):
-        make = _maker(TAPERED, "linear", parametrization=parametrization)
-        drawn = _measured(make, _passes, 1.0, one, count)
-        arguments = (activations.get("linear"), parametrization, TAPERED, 1.0)
-        predicted = {
-            "forward": initialization.forward_moments(*arguments),
-            "backward": initialization.backward_moments(*arguments),
-        }
-        for what, theory in predicted.items():
-            # Gradients in units of those at the last hidden layer.
-            unit = theory[len(TAPERED) - 3] if what == "backward" else 1.0
-            found[f"{name}_{what}"] = drawn[what][:, hidden] / unit
-            found[f"{name}_{what}_theory"] = theory[hidden] / unit
-    return found
-
-
-def draw_tapered(data: dict[str, np.ndarray]) -> Canvas:
-    """The two directions of :func:`tapered` side by side."""
-    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.6), sharex=True)
-    labels = {"fan_in": "1/fan_in", "fan_avg": "1/fan_avg", "fan_out": "1/fan_out"}
-    for axis, what in zip(axes, ("forward", "backward"), strict=True):
-        for (fan, label), marker, color in zip(labels.items(), "os^", style.KINDS[:3], strict=True):
-            axis.plot(data["layers"], data[f"{fan}_{what}_theory"], color=style.THEORY, lw=1.2)
-            draw_points(axis, data["layers"], data[f"{fan}_{what}"], label, marker, color)
-        axis.set(yscale="log", xlabel="layer l", xticks=data["layers"])
-    axes[0].set_title("signal, E h²")
-    axes[1].set_title("gradient, E δ²")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    return figure
-
-
-#: The widths of figure 2.5.
-NARROW = (8, 32)
-
-
-def _squared_lengths(network):
-    """Squared lengths of h^l by layer, and their squares, for an input of ones."""
-    h = network.preactivations(jnp.ones((1, network.widths[0]), jnp.float32))
-    squares = networks.by_layer(lambda one: jnp.sum(one**2), h)[:-1]
-    return squares, squares**2
-
-
-def lengths(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
-    """How E|h^l|⁴/(E|h^l|²)² grows from layer to layer in narrow ReLU networks with He's weights.
-
-    Args:
-      key: a random key.
-      scale: sets the number of networks a replicate.
-
-    Returns:
-      ``layers``: 1, …, 4; for each width N of ``NARROW``: ``ratio_N``, ``[20, 4]``, and
-      ``ratio_N_theory``, ``[4]``.
-
-    Source: chapter 2, equation (2.13).
-    """
-    depth, found = 4, {"layers": np.arange(1, 5)}
-    for width, one in each(NARROW, key, "lengths"):
-        count = {"chapter": 64_000, "paper": 1_920_000}[scale] // width
-        make = _maker((*[width] * (depth + 1), 1), "relu")
-        second, fourth = _measured(make, _squared_lengths, 2.0, one, count)
-        found[f"ratio_{width}"] = fourth / second**2
-        growth = initialization.squared_length_growth(RELU, width)
-        found[f"ratio_{width}_theory"] = (1 + 2 / width) * growth ** np.arange(depth)
-    return found
-
-
-def draw_lengths(data: dict[str, np.ndarray]) -> Canvas:
-    """The ratios of :func:`lengths` by layer, one panel a width; linear units are the rival."""
-    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.6), sharey=True)
-    layers = data["layers"]
-    for axis, width in zip(axes, NARROW, strict=True):
-        axis.plot(layers, data[f"ratio_{width}_theory"], color=style.THEORY, label="1 + 5/n")
-        rival = (1 + 2 / width) ** layers
-        axis.plot(layers, rival, "--", color=style.RIVAL, label="1 + 2/n")
-        draw_points(axis, layers, data[f"ratio_{width}"])
-        axis.set(yscale="log", xlabel="layer l", title=f"n = {width}", xticks=layers)
-        axis.set_yticks([1, 2, 3, 4, 5], ["1", "2", "3", "4", "5"])
-        axis.yaxis.set_minor_locator(NullLocator())
-    axes[0].set_ylabel("E|h|⁴ / (E|h|²)²")
-    axes[0].legend()
-    return figure
-
 
 #: Width of every hidden layer of the trained networks.
 TRAINED_WIDTH = 64
@@ -248,9 +44,8 @@ def digits_split(key: jax.Array) -> dict[str, np.ndarray]:
       ``x``, ``[1500, 64]``, and ``test_x``, ``[297, 64]``: pixels centred, all with mean square 1;
       ``y`` and ``test_y``: the classes.
     """
-    digits = data.load("digits")
-    x = digits.x - digits.x.mean(axis=0)
-    x /= np.sqrt(np.mean(x**2))
+    digits = load("digits")
+    x = standardized(digits.x)
     order = np.asarray(jax.random.permutation(key, len(x)))
     chosen, rest = order[:1500], order[1500:]
     return {"x": x[chosen], "y": digits.y[chosen], "test_x": x[rest], "test_y": digits.y[rest]}
@@ -281,13 +76,11 @@ def _optimizer(name):
 
     def made(network, setting):
         last = len(network.layers) - 1
-
-        def kept(path, update):
-            hidden_bias = path[2].key == "bias" and path[1].key < last
-            return update * setting["hidden_biases"] if hidden_bias else update
-
-        keep = lambda updates, _: jax.tree_util.tree_map_with_path(kept, updates)  # noqa: E731
-        return optax.chain(getattr(optax, name)(RATES[name]), optax.stateless(keep))
+        rates = networks.of_parameters(
+            network,
+            lambda index, kind: setting["hidden_biases"] if kind == "bias" and index < last else 1,
+        )
+        return networks.scaled(getattr(optax, name)(RATES[name]), rates)
 
     return made
 
@@ -305,8 +98,8 @@ def trained(
       steps: number of updates.
 
     Returns:
-      For each start S: ``loss_S``, of the batches, ``[networks, steps]``; ``train_S``, mean loss
-      over the training set, and ``test_S``, accuracy, ``[networks, points]``; ``at``: the steps of
+      For each start S: ``S_loss``, of the batches, ``[networks, steps]``; ``S_train``, mean loss
+      over the training set, and ``S_test``, accuracy, ``[networks, points]``; ``at``: the steps of
       the points; ``entropy``: of the classes in the training set, in nats.
     """
     key_split, key_runs = jax.random.split(key)
@@ -345,9 +138,9 @@ def trained(
     for name, start in starts.items():
         runs = slice(first, first + start.networks)
         first += start.networks
-        found[f"loss_{name}"] = np.asarray(done.losses[runs])
+        found[f"{name}_loss"] = np.asarray(done.losses[runs])
         for what, values in done.evaluations.items():
-            found[f"{what}_{name}"] = np.asarray(values[runs])
+            found[f"{name}_{what}"] = np.asarray(values[runs])
     return found
 
 
@@ -406,15 +199,15 @@ def draw_trained(data: dict[str, np.ndarray]) -> Canvas:
     }
     axis.axhline(np.log(10), color=style.THEORY, lw=1.2, label="log 10")
     for start, (color, dash, label) in looks.items():
-        if f"loss_{start}" not in data:
+        if f"{start}_loss" not in data:
             continue
-        loss = data[f"loss_{start}"]
+        loss = data[f"{start}_loss"]
         # Twenty batches together, so that the spread seen is that of the networks.
         smooth = loss.reshape(len(loss), -1, 20).mean(axis=2)
         at = 20 * np.arange(smooth.shape[1]) + 10
         axis.plot(at, smooth.T, dash, color=color, lw=0.7, alpha=0.6)
         axis.plot(at, np.median(smooth, axis=0), dash, color=color, lw=2.4, label=label)
-        drop = np.log(10) - data[f"train_{start}"]
+        drop = np.log(10) - data[f"{start}_train"]
         drop = np.where(drop > 0, drop, np.nan)  # a start may lie above log 10
         below.plot(data["at"], drop.T, dash, color=color, lw=1.2, marker="o", ms=3)
     axis.set(ylabel="loss of batches", ylim=(0, 2.9))
@@ -428,30 +221,6 @@ def _figure(name, number, title, compute, draw, seconds):
 
 
 FIGURES = (
-    _figure(
-        "he2015-moments",
-        "ours",
-        "Second moments of signals, gradients and weight gradients by layer",
-        moments,
-        draw_moments,
-        {"chapter": 8, "paper": 300},
-    ),
-    _figure(
-        "he2015-tapered",
-        "ours",
-        "Halving widths: one condition forward, another backward",
-        tapered,
-        draw_tapered,
-        {"chapter": 6, "paper": 30},
-    ),
-    _figure(
-        "he2015-lengths",
-        "ours",
-        "A finite-width correction to the power of the depth: 1 + 5/n a layer",
-        lengths,
-        draw_lengths,
-        {"chapter": 6, "paper": 200},
-    ),
     _figure(
         "he2015-22-layers",
         "Figure 2",

@@ -75,6 +75,19 @@ class Dataset:
         return self.train_size
 
 
+def standardized(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Inputs with each pixel centred, and all together with mean square 1.
+
+    Args:
+      x: inputs as rows, not all equal.
+
+    Returns:
+      The same shape.
+    """
+    x = x - x.mean(axis=0)
+    return x / np.sqrt(np.mean(x**2))
+
+
 def names() -> tuple[str, ...]:
     """The names that `load` knows."""
     return ("digits", *_SOURCES)

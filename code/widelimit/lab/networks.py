@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -17,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Key
+from jaxtyping import Array, ArrayLike, Float, Key, PyTree
 
 from widelimit.activations import Activation
 from widelimit.parametrizations import STANDARD, Parametrization, Scaling
@@ -265,42 +264,34 @@ class FullyConnected(nnx.Module):
         return found
 
 
-def backpropagated(
-    network: FullyConnected,
-    x: Float[ArrayLike, "batch d"],
-    loss: Callable[[Float[Array, "batch outputs"]], Float[Array, ""]],
-) -> list[Float[Array, "_layers batch _width"]]:
-    r"""The back-propagated gradients :math:`\delta^l = \partial\mathcal L/\partial h^l`.
+def of_parameters(network: FullyConnected, value: Callable[[int, str], Any]) -> PyTree:
+    """A number for each parameter, as a tree of the form of ``nnx.state(network, nnx.Param)``.
 
     Args:
-      network: the network, without dropout.
-      x: inputs, shape ``[batch, d]``.
-      loss: from the outputs of the batch to a number. Where it is a sum over examples each row of
-        the result is the gradient of one example.
+      network: whose parameters.
+      value: from the index of a stack of ``network.layers`` and ``"kernel"`` or ``"bias"`` to the
+        number.
 
     Returns:
-      δ^1, …, δ^{L+1}, stacked as the pre-activations are.
+      The tree.
     """
-    shapes = jax.eval_shape(lambda: network.preactivations(x))
-    zeros = [jnp.zeros(one.shape, jnp.float32) for one in shapes]
-    return jax.grad(lambda shifts: loss(network.preactivations(x, shifts=shifts)[-1][-1]))(zeros)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: value(path[1].key, path[2].key), nnx.state(network, nnx.Param)
+    )
 
 
-def by_layer(
-    measure: Callable[[Float[Array, "batch width"]], Any],
-    stacked: Sequence[Float[Array, "_layers batch _width"]],
-) -> Float[Array, "all_layers ..."]:
-    """The same measurement on every layer.
+def scaled(optimizer: optax.GradientTransformation, rates: PyTree) -> optax.GradientTransformation:
+    """The optimizer, with the learning rate of each parameter multiplied.
 
     Args:
-      measure: from one layer's values, shape ``[batch, width]``, to an array, of the same shape
-        for every layer.
-      stacked: arrays of neighbouring layers, as :meth:`FullyConnected.preactivations` gives them.
+      optimizer: acts before, so that it sees gradients as they are.
+      rates: by what, from :func:`of_parameters`.
 
     Returns:
-      The results in the order of the layers, along a new first axis.
+      An optimizer of the network's ``nnx.Param`` state.
     """
-    return jnp.concatenate([jax.vmap(measure)(layers) for layers in stacked])
+    scale = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, rates))
+    return optax.chain(optimizer, scale)
 
 
 def scaled_by_parametrization(
@@ -310,44 +301,10 @@ def scaled_by_parametrization(
 
     Args:
       network: its layers say by what.
-      optimizer: acts before, so that it sees gradients as they are.
+      optimizer: as for :func:`scaled`.
 
     Returns:
       An optimizer of the network's ``nnx.Param`` state.
     """
-    rates = jax.tree_util.tree_map_with_path(
-        lambda path, _: getattr(network.layers[path[1].key], f"{path[2].key}_rate"),
-        nnx.state(network, nnx.Param),
-    )
-    scale = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, rates))
-    return optax.chain(optimizer, scale)
-
-
-@partial(jax.jit, static_argnames=("make", "measure", "together"))
-def measured(
-    make: Callable[..., FullyConnected],
-    measure: Callable[[FullyConnected], Any],
-    *settings: Array,
-    together: int = 1,
-) -> Any:
-    """Measure one quantity on many networks.
-
-    Args:
-      make: from a random key, and what else the settings hold, to a network. Compiled code is
-        cached by the function itself: keep it.
-      measure: from a network to an array, or a tree of arrays; likewise.
-      settings: the arguments of ``make``, each with one row a network: random keys first.
-      together: how many networks are held at once; many are faster where they are small.
-
-    Returns:
-      What ``measure`` returns, stacked along a new first axis.
-
-    Raises:
-      ValueError: settings whose numbers of rows differ, or none; together below 1.
-    """
-    rows = [len(setting) for setting in settings]
-    if len(set(rows)) != 1:
-        raise ValueError(f"settings have {rows} rows; give each one row a network, keys first")
-    if together < 1:
-        raise ValueError(f"together={together}; at least 1 network is held at once")
-    return jax.lax.map(lambda one: measure(make(*one)), settings, batch_size=together)
+    rate = lambda index, name: getattr(network.layers[index], f"{name}_rate")  # noqa: E731
+    return scaled(optimizer, of_parameters(network, rate))

@@ -34,7 +34,8 @@ from jaxtyping import Array, Bool, Float
 
 from widelimit.activations import Activation
 from widelimit.theory import polar
-from widelimit.theory.signal import RESOLUTION, Entries, checked
+from widelimit.theory.arguments import Entries, checked
+from widelimit.theory.signal import RESOLUTION
 
 #: Lengths at which the sign of V(q) − q is read: 8 a decade, and 64 from 1e-3 to 1e3.
 SCAN = np.union1d(np.geomspace(polar.SMALLEST, polar.LARGEST, 177), np.geomspace(1e-3, 1e3, 385))

@@ -31,36 +31,14 @@ from jaxtyping import Array, ArrayLike, Float
 from widelimit.activations import Activation, hermite_polynomials
 from widelimit.closed_forms import ratio
 from widelimit.theory import price
+from widelimit.theory.arguments import checked
 from widelimit.theory.price import slope_of
 from widelimit.theory.quadrature import ORDER, nodes_of_variance, total
 
 
-def _as_floats(*arguments: ArrayLike) -> list[Array]:
-    """The arguments in one floating dtype and one shape."""
-    arrays = [x if hasattr(x, "dtype") else float(x) for x in arguments]
-    dtype = jnp.result_type(0.0, *arrays)
-    # A list in jax 0.10, a tuple in 0.12.
-    return list(jnp.broadcast_arrays(*(jnp.asarray(x, dtype) for x in arrays)))
-
-
-def _is_traced(*arguments: Array) -> bool:
-    return any(isinstance(x, jax.core.Tracer) for x in arguments)
-
-
-def _check_variance(name: str, value: Array) -> None:
-    if _is_traced(value):
-        return
-    bad = ~(np.asarray(value) >= 0) | ~np.isfinite(value)
-    if bad.any():
-        first = np.asarray(value)[bad].flat[0]
-        raise ValueError(f"{name} contains {first}; variances must be finite and at least 0.")
-
-
 def _checked_pair(var_u: ArrayLike, var_v: ArrayLike, cov: ArrayLike) -> list[Array]:
-    q1, q2, c = _as_floats(var_u, var_v, cov)
-    _check_variance("var_u", q1)
-    _check_variance("var_v", q2)
-    if not _is_traced(q1, q2, c):
+    q1, q2, c = checked(var_u=var_u, var_v=var_v, cov=cov)
+    if not any(isinstance(x, jax.core.Tracer) for x in (q1, q2, c)):
         bound = np.sqrt(np.asarray(q1)) * np.sqrt(np.asarray(q2))
         excess = np.abs(np.asarray(c)) - bound
         bad = ~(excess <= 64 * np.finfo(c.dtype).eps * bound)
@@ -101,8 +79,7 @@ def expectation(
       >>> print(f"{expectation(abs, 4.0, kinks=(0.0,)):.4f}")  # 2·√(2/π)
       1.5958
     """
-    (q,) = _as_floats(variance)
-    _check_variance("variance", q)
+    (q,) = checked(variance=variance)
     kinks = tuple(map(float, kinks))
     u, _, _ = nodes_of_variance(kinks, q)
     pure, constants = jax.closure_convert(fn, u)
@@ -160,8 +137,7 @@ def hermite_coefficients(
     """
     if not 0 <= order <= 100:
         raise ValueError(f"order={order} must be an integer from 0 to 100.")
-    (q,) = _as_floats(variance)
-    _check_variance("variance", q)
+    (q,) = checked(variance=variance)
     return _hermite_coefficients(phi, order, q)
 
 

@@ -39,7 +39,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from widelimit.activations import Activation
 from widelimit.theory import gaussian
-from widelimit.theory.signal import Entries, checked, mean_square
+from widelimit.theory.arguments import Entries, checked
+from widelimit.theory.signal import mean_square
 
 
 def _scaled(weight_var, moment):

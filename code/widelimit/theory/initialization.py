@@ -10,6 +10,7 @@ and orthogonal matrices are such. Other activations are the subject of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -155,29 +156,44 @@ def backward_moments(
     return output_moment * np.r_[1.0, passed][::-1]
 
 
-def squared_length_growth(activation: Activation, width: int) -> float:
-    r"""Factor by which E‖x‖⁴/(E‖x‖²)² of the activations grows in a layer of Gaussian weights.
+def length_growth(activation: Activation, width: int, power: int = 2) -> float:
+    r"""Factor by which E|x|^{2k}/(E|x|²)^k of the activations grows in a layer of Gaussian weights.
 
-    .. math:: 1 + \frac1n \left(\frac{\mathrm E\,\varphi(z)^4}{(\mathrm E\,\varphi(z)^2)^2} - 1
-       \right)
+    .. math:: \frac{\mathrm E\,S^k}{(\mathrm E\,S)^k}, \qquad S = \sum_{i=1}^n \varphi(z_i)^2
 
-    It is 1 + 5/n for ReLU and 1 + 2/n for linear units. For pre-activations the ratio is that of
-    the activations they read, times 1 + 2/n: where neighbouring layers have the same width, it
-    grows by the same factor.
+    For k = 2 it is :math:`1 + \frac1n (\mathrm E\varphi^4/(\mathrm E\varphi^2)^2 - 1)`: 1 + 5/n for
+    ReLU and 1 + 2/n for linear units. For pre-activations the ratio is that of the activations
+    they read, times the factor of a linear layer: where neighbouring layers have the same width,
+    it grows by the same factor.
 
     Args:
       activation: φ, positively homogeneous of degree 1.
       width: n ≥ 1, of the layer.
+      power: k, from 1 to 8.
 
     Returns:
-      A number above 1; exact at every width.
+      A number, 1 for k = 1 and above 1 for more; exact at every width up to rounding.
 
     Raises:
-      ValueError: width below 1, or as :func:`gain`.
+      ValueError: width below 1, power out of range, or as :func:`gain`.
 
     Source: Hanin 2018 has the law for Jacobians; chapter 2, equation (2.13).
     """
-    if width < 1:
+    if not width >= 1:
         raise ValueError(f"width={width}; a layer has at least one unit")
-    fourth = 3 * float(np.mean(_slopes(activation) ** 4))
-    return 1 + (fourth / gain(activation) ** 2 - 1) / width
+    if power not in range(1, 9):
+        raise ValueError(f"power={power} must be an integer from 1 to 8")
+    g = gain(activation)
+    # The series of E e^(tφ²/g) in t, then its n-th power term by term, that of the sum over units.
+    unit = [
+        float(np.mean(_slopes(activation) ** (2 * k)))
+        / g**k
+        * math.prod(range(1, 2 * k, 2))
+        / math.factorial(k)
+        for k in range(power + 1)
+    ]
+    layer = [1.0]
+    for k in range(1, power + 1):
+        terms = ((width * j - (k - j)) * unit[j] * layer[k - j] for j in range(1, k + 1))
+        layer.append(sum(terms) / k)
+    return layer[power] * math.factorial(power) / width**power

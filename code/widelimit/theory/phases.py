@@ -18,14 +18,8 @@ from jaxtyping import Array, Float, Shaped
 
 from widelimit.activations import Activation
 from widelimit.theory import fixed_points, polar
-from widelimit.theory.signal import (
-    RESOLUTION,
-    Entries,
-    checked,
-    depth_scale,
-    length_slope,
-    mean_square,
-)
+from widelimit.theory.arguments import Entries, checked
+from widelimit.theory.signal import RESOLUTION, depth_scale, length_slope, mean_square
 
 #: Fate of a length: q^l → 0.
 VANISHES = "vanishes"
