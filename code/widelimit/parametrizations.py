@@ -8,12 +8,21 @@ no formula is derived from it here. The constants σ_w² and σ_b² belong to th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Power:
+class _Short:
+    """A dataclass printed without what it leaves at its default."""
+
+    def __repr__(self) -> str:
+        given = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        given = [f"{name}={value}" for name, value in given if value != getattr(type(self), name)]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Power(_Short):
     r"""The number :math:`\text{fan\_in}^i\; \text{fan\_out}^o\; \text{fan\_avg}^a`.
 
     Here fan_avg is the mean of fan_in and fan_out.
@@ -42,8 +51,8 @@ class Power:
         return fan_in**self.fan_in * fan_out**self.fan_out * average**self.fan_avg
 
 
-@dataclass(frozen=True)
-class Scaling:
+@dataclass(frozen=True, repr=False)
+class Scaling(_Short):
     """How one kind of trained parameter scales.
 
     Args:

@@ -130,6 +130,13 @@ def test_powers_are_powers():
     np.testing.assert_allclose(both(9, 4), mixed(9, 4) * (9 * 6.5**-3) ** 2, rtol=1e-14)
 
 
+def test_a_table_prints_what_it_says_and_not_what_it_leaves():
+    halved = Scaling(multiplier=Power(fan_in=-0.5))
+    assert repr(halved) == "Scaling(multiplier=Power(fan_in=-0.5))"
+    assert eval(repr(halved)) == halved
+    assert repr(Scaling()) == "Scaling()"
+
+
 def test_equal_tables_are_equal_and_may_be_keys():
     again = Parametrization(Roles(*[Scaling(init_var=Power(fan_in=-1.0))] * 3))
     assert again == STANDARD
