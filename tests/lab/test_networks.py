@@ -423,6 +423,27 @@ def test_measured_is_a_loop():
         np.testing.assert_allclose(found["size"][i], [np.sum(one**2) for one in h], rtol=ROUNDING)
 
 
+def make_with_inputs(key, weight_var, x):
+    return make_one(key, weight_var), x
+
+
+def measure_with_inputs(made):
+    network, x = made
+    return network(x)
+
+
+def test_measured_may_draw_inputs_with_the_network():
+    keys, weight_vars = jax.random.split(KEY, 5), np.linspace(0.5, 2.0, 5, dtype=np.float32)
+    inputs = np.random.default_rng(4).standard_normal((5, 4, 5)).astype(np.float32)
+    found = passes.measured(
+        make_with_inputs, measure_with_inputs, keys, weight_vars, inputs, together=2
+    )
+    assert found.shape == (5, 4, 2)
+    for i in range(5):
+        h = by_hand(make(keys[i], weight_var=float(weight_vars[i])), inputs[i])
+        assert_close([found[i]], h[-1:])
+
+
 # Dropout.
 
 

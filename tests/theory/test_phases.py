@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 from widelimit.activations import Activation, get, leaky_relu, names
-from widelimit.theory import fixed_points, gaussian, geometry, phases, polar, signal
+from widelimit.theory import fixed_points, gaussian, phases, polar, signal, susceptibility
 
 ALL = [get(name) for name in names()]
 TANH, ERF, RELU, SIGN, SIN = (get(name) for name in ("tanh", "erf", "relu", "sign", "sin"))
@@ -48,8 +48,8 @@ def test_attractors_are_fixed_points_that_attract(phi):
     size = point.chi_1 + np.abs(point.length_slope)
     agree(signal.length_slope(phi, q, w, keep_prob), point.length_slope, inherited * size)
     if not any(phi.jumps):
-        agree(geometry.chi_1(phi, q, w), point.chi_1, inherited * point.chi_1)
-    slope = geometry.covariance_slope(phi, q, q, c * q, w)
+        agree(susceptibility.chi_1(phi, q, w), point.chi_1, inherited * point.chi_1)
+    slope = susceptibility.covariance_slope(phi, q, q, c * q, w)
     agree(slope, point.correlation_slope, 10 * inherited * (1 + point.correlation_slope))
     # They attract.
     assert (point.length_slope[fixed] < 1).all()
@@ -102,7 +102,7 @@ def test_table_of_poole():
     point = phases.phase_diagram(TANH, sigma_w**2, 0.3**2)
     np.testing.assert_allclose(point.var, [0.60705, 4.07912, 12.60415], atol=5e-6)
     np.testing.assert_allclose(point.chi_1, [0.93981, 1.58522, 2.36726], atol=5e-6)
-    chi_2 = geometry.chi_2(TANH, point.var, sigma_w**2)
+    chi_2 = susceptibility.chi_2(TANH, point.var, sigma_w**2)
     np.testing.assert_allclose(chi_2, [0.54347, 1.19604, 1.85718], atol=5e-6)
     np.testing.assert_allclose(point.correlation, [1, 0.1221, 0.0297], atol=5e-5)
     np.testing.assert_allclose(point.xi_q, [1.338, 0.688, 0.490], atol=5e-4)
@@ -222,7 +222,9 @@ def test_correlation_near_criticality_at_its_rate():
     above = critical + np.array([1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
     point = phases.phase_diagram(TANH, above, 0.05)
     leading = (
-        2 * (point.chi_1 - 1) / (point.var * np.asarray(geometry.chi_2(TANH, point.var, above)))
+        2
+        * (point.chi_1 - 1)
+        / (point.var * np.asarray(susceptibility.chi_2(TANH, point.var, above)))
     )
     off = np.abs((1 - point.correlation) / leading - 1)
     slope = np.polyfit(np.log(above[:3] - critical), np.log(off[:3]), 1)[0]
@@ -456,7 +458,7 @@ def test_weak_dropout_opens_a_gap_as_a_root():
     point = phases.phase_diagram(TANH, critical * (1 - dropped), 0.05, 1 - dropped)
     gap = 1 - point.correlation
     noise = critical * dropped * np.asarray(signal.mean_square(TANH, point.var)) / point.var
-    chi_2 = np.asarray(geometry.chi_2(TANH, point.var, critical))
+    chi_2 = np.asarray(susceptibility.chi_2(TANH, point.var, critical))
     np.testing.assert_allclose(gap[-1], np.sqrt(2 * noise / (point.var * chi_2))[-1], rtol=2e-3)
     slope = np.polyfit(np.log(dropped[2:]), np.log(gap[2:]), 1)[0]
     assert abs(slope - 0.5) < 0.005

@@ -1,4 +1,4 @@
-"""The posterior of a Gaussian process by routes that share no line with it."""
+"""The posterior of a Gaussian process and the loss on random features, by routes of their own."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
-from widelimit.theory.regression import condition
+from widelimit.theory.regression import condition, random_features_loss
 
 KERNEL = ConstantKernel(1.7) * RBF(0.6)
 
@@ -140,3 +140,125 @@ def test_repeated_inputs_are_fine_with_noise():
     one = condition(k[:1, :1], cross[:1], test, jnp.asarray([0.5]), 0.1)
     np.testing.assert_allclose(two.mean, one.mean, rtol=1e-14)
     np.testing.assert_allclose(two.covariance, one.covariance, rtol=1e-13)
+
+
+# Random features.
+
+
+def features_loss(kernel, targets, features, ridge):
+    arrays = (jnp.asarray(np.asarray(x, float)) for x in (kernel, targets))
+    return np.asarray(random_features_loss(*arrays, features, ridge))
+
+
+@pytest.mark.parametrize("features", [5, 20, 70])
+@pytest.mark.parametrize("ridge", [1e-4, 3.0, 500.0])
+def test_white_features_in_closed_form(features, ridge):
+    # K = v·1 on n inputs: κ² + κ(v − (n/D)·v − λ/D) − λv/D = 0, and the loss is κ/(κ + v)·|y|².
+    n, v = 20, 1.7
+    b, c = v * (1 - n / features) - ridge / features, ridge * v / features
+    root = np.sqrt(b**2 + 4 * c)
+    kappa = (root - b) / 2 if b < 0 else 2 * c / (root + b)  # no cancellation
+    y = np.random.default_rng(5).standard_normal((n, 3))
+    found = features_loss(v * np.eye(n), y, features, ridge)
+    np.testing.assert_allclose(found, kappa / (kappa + v) * np.sum(y**2, axis=0), rtol=1e-11)
+
+
+@pytest.mark.parametrize(("n", "features"), [(40, 10), (10, 40)])
+def test_white_features_are_an_integral_over_marchenko_and_pasturs_law(n, features):
+    # The eigenvalues of FFᵀ/D fill [v(1 − √r)², v(1 + √r)²], r = n/D; where n > D a share 1 − 1/r
+    # is 0. With s = middle + radius·cos θ the density's roots cancel, and the midpoint rule in θ is
+    # exact to rounding.
+    v, ridge, r = 1.7, 3.0, n / features
+    angles = np.pi * (np.arange(400) + 0.5) / 400
+    s = v * (1 + r) + 2 * v * np.sqrt(r) * np.cos(angles)
+    weights = (2 * v * np.sqrt(r) * np.sin(angles)) ** 2 / (2 * np.pi * v * r * s) * np.pi / 400
+    np.testing.assert_allclose(weights.sum(), min(1, 1 / r), rtol=1e-12)
+    share = weights @ (ridge / (features * s + ridge)) + max(0, 1 - 1 / r)
+    y = np.random.default_rng(6).standard_normal((n, 1))
+    found = features_loss(v * np.eye(n), y, features, ridge)
+    np.testing.assert_allclose(found, share * np.sum(y**2), rtol=1e-11)
+
+
+def test_many_features_are_the_kernel_itself():
+    # At a ridge of r for each feature the loss tends to r·yᵀ(K + r)⁻¹y, as 1/D.
+    x, _, _ = problem(n=12)
+    y, r = np.random.default_rng(7).standard_normal((12, 2)), 0.3
+    limit = r * np.sum(y * np.linalg.solve(KERNEL(x) + r * np.eye(12), y), axis=0)
+    counts = 10 ** np.arange(3, 8)
+    off = np.array([features_loss(KERNEL(x), y, int(d), r * d) / limit - 1 for d in counts])
+    slopes = np.diff(np.log(off), axis=0) / np.log(10)
+    np.testing.assert_allclose(slopes, -1, atol=0.02)  # the next order at D = 1000
+    assert np.abs(off[-1]).max() < 1e-5
+
+
+def test_a_small_ridge_leaves_what_the_features_cannot_reach():
+    # D random directions among n fit D/n of a target under a white kernel, and all of it if D ≥ n.
+    y = np.ones((20, 1))
+    for features, left in ((5, 15), (10, 10), (40, 0)):
+        found = features_loss(np.eye(20), y, features, 1e-9)
+        np.testing.assert_allclose(found, left, atol=1e-8)
+    # A large one leaves everything, less λ⁻¹·D·yᵀKy.
+    np.testing.assert_allclose(features_loss(np.eye(20), y, 10, 1e8), 20 - 200e-8, rtol=1e-12)
+
+
+def test_one_basis_or_another():
+    # Targets along eigenvectors lose each their own share, and units cancel: loss(sK, y, D, sλ).
+    x, _, _ = problem(n=9)
+    values, vectors = np.linalg.eigh(KERNEL(x))
+    alone = features_loss(np.diag(values), np.eye(9), 6, 0.2)
+    np.testing.assert_allclose(features_loss(KERNEL(x), vectors, 6, 0.2), alone, rtol=1e-9)
+    np.testing.assert_allclose(features_loss(5 * KERNEL(x), vectors, 6, 1.0), alone, rtol=1e-9)
+    assert (np.diff(alone) < 0).all()  # the larger the eigenvalue, the better its target is fitted
+
+
+def drawn_losses(root, targets, features, ridge, draws, seed):
+    """|y − Fβ|² + λ|β|² at its minimum, from the normal equations of β, for random features F."""
+    generator = np.random.default_rng(seed)
+    f = root @ generator.standard_normal((draws, len(root), features))
+    turned = f.transpose(0, 2, 1)
+    beta = np.linalg.solve(turned @ f + ridge * np.eye(features), turned @ targets)
+    return np.sum((targets - f @ beta) ** 2, axis=1) + ridge * np.sum(beta**2, axis=1)
+
+
+def test_gaussian_features_are_drawn():
+    x = np.linspace(-2, 2, 30)[:, None]
+    kernel, ridge, features = KERNEL(x), 0.5, 40
+    values, vectors = np.linalg.eigh(kernel)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    # Smooth and rough targets: from fitted to not fitted at all.
+    targets = np.cos(np.outer(2 * x[:, 0], np.arange(5)))
+    losses = drawn_losses(root, targets, features, ridge, 2000, seed=1)
+    mean, error = losses.mean(axis=0), losses.std(axis=0) / np.sqrt(len(losses))
+    found = features_loss(kernel, targets, features, ridge)
+    np.testing.assert_array_less(np.abs(found - mean), 5 * error + mean / features)
+    share = found / np.sum(targets**2, axis=0)
+    assert share.min() < 0.02
+    assert share.max() > 0.5
+
+
+def test_the_error_falls_as_one_over_the_number_of_features():
+    counts, off = (6, 12, 24, 48), []
+    for features, draws in zip(counts, (20_000, 10_000, 4_000, 1_500), strict=True):
+        n, ridge = features * 4 // 3, 0.2 * features
+        # The mean over targets along all axes is sharper than that of one.
+        losses = drawn_losses(np.eye(n), np.eye(n), features, ridge, draws, seed=2).mean(axis=1)
+        found = features_loss(np.eye(n), np.eye(n), features, ridge).mean()
+        off.append(losses.mean() / found - 1)
+        assert losses.std() / np.sqrt(draws) / found < 0.1 * off[-1]
+    # Four errors of at most 10% over a factor 8 are 0.065 in the slope.
+    slope = np.polyfit(np.log(counts), np.log(off), 1)[0]
+    assert abs(slope + 1) < 2.5 * 0.065
+
+
+@pytest.mark.parametrize(
+    ("features", "ridge", "message"),
+    [
+        (0, 1.0, "features=0; regression needs at least one"),
+        (3, 0.0, r"ridge=0\.0 must be positive; the regression is ill-posed"),
+        (3, -1.0, r"ridge=-1\.0 must be positive"),
+        (3, float("nan"), "ridge=nan must be positive"),
+    ],
+)
+def test_features_loss_refuses(features, ridge, message):
+    with pytest.raises(ValueError, match=message):
+        features_loss(np.eye(4), np.ones((4, 1)), features, ridge)

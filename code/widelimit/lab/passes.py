@@ -67,17 +67,17 @@ def mean_squares(
 
 @partial(jax.jit, static_argnames=("make", "measure", "together"))
 def measured(
-    make: Callable[..., FullyConnected],
-    measure: Callable[[FullyConnected], Any],
+    make: Callable[..., Any],
+    measure: Callable[[Any], Any],
     *settings: Array,
     together: int = 1,
 ) -> Any:
     """Measure one quantity on many networks.
 
     Args:
-      make: from a random key, and what else the settings hold, to a network. Compiled code is
-        cached by the function itself: keep it.
-      measure: from a network to an array, or a tree of arrays; likewise.
+      make: from a random key, and what else the settings hold, to a network, or to a network and
+        its inputs. Compiled code is cached by the function itself: keep it.
+      measure: from what ``make`` returns to an array, or a tree of arrays; likewise.
       settings: the arguments of ``make``, each with one row a network: random keys first.
       together: how many networks are held at once; many are faster where they are small.
 

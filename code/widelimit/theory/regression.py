@@ -1,4 +1,4 @@
-"""Regression with a Gaussian process: the posterior of an infinitely wide Bayesian network."""
+"""Regression with a Gaussian process, and with finitely many random functions drawn from it."""
 
 from __future__ import annotations
 
@@ -69,3 +69,53 @@ def condition(
     covariance = kernel_test - whitened.T @ whitened
     # A matrix product need not round (i, j) as it rounds (j, i).
     return GaussianPosterior(kernel_cross.T @ alpha, (covariance + covariance.T) / 2, log_evidence)
+
+
+def random_features_loss(
+    kernel: Float[Array, "n n"], targets: Float[Array, "n k"], features: int, ridge: float
+) -> Float[Array, " k"]:
+    r"""The loss of ridge regression on random features, on the training inputs.
+
+    .. math:: \min_\beta\; |y - F\beta|^2 + \lambda|\beta|^2
+        = \lambda\, y^\top (FF^\top + \lambda)^{-1} y
+        \approx \kappa\, y^\top (K + \kappa)^{-1} y, \qquad
+        \kappa\Bigl(1 - \tfrac1D \operatorname{tr} K(K + \kappa)^{-1}\Bigr) = \frac\lambda D
+
+    The D columns of F are independent draws N(0, K).
+
+    Args:
+      kernel: K, covariance of a feature at the n inputs.
+      targets: one regression a column, y.
+      features: D ≥ 1.
+      ridge: λ > 0, in the unit of K.
+
+    Returns:
+      The losses, in the unit of y². They are means over the features in the limit of many of them;
+      the relative error falls as 1/D.
+
+    Raises:
+      ValueError: features below 1, or a ridge that is not positive.
+
+    Source: Marčenko & Pastur 1967 for the law of F's singular values; chapter 3, equation (3.22).
+    """
+    if features < 1:
+        raise ValueError(f"features={features}; regression needs at least one")
+    if not ridge > 0:
+        raise ValueError(f"ridge={ridge} must be positive; the regression is ill-posed without it")
+    values, vectors = jnp.linalg.eigh(kernel)
+    values = jnp.maximum(values, 0)
+
+    def excess(log_kappa):  # rises with kappa
+        kappa = jnp.exp(log_kappa)
+        return kappa * (1 - jnp.mean(values / (values + kappa)) * len(values) / features)
+
+    def halve(_, bracket):
+        low, high = bracket
+        middle = (low + high) / 2
+        above = excess(middle) > ridge / features
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    low = jnp.log(jnp.asarray(ridge / features, kernel.dtype))
+    high = jnp.log(ridge / features + jnp.sum(values) / features)
+    kappa = jnp.exp(jax.lax.fori_loop(0, 100, halve, (low, high))[0])
+    return jnp.sum(kappa / (values + kappa)[:, None] * (vectors.T @ targets) ** 2, axis=0)

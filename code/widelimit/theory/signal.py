@@ -130,7 +130,7 @@ def length_map(
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Poole et al. 2016; with dropout Schoenholz et al. 2017.
+    Source: Poole et al. 2016, chapter 3, equation (3.3); with dropout Schoenholz et al. 2017.
     """
     arguments = checked(var=var, weight_var=weight_var, bias_var=bias_var, keep_prob=keep_prob)
     return _length_map(activation, *arguments)
@@ -159,7 +159,7 @@ def length_slope(
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Schoenholz et al. 2017.
+    Source: Schoenholz et al. 2017; chapter 3, equation (3.5).
     """
     q, weight_var, keep_prob = checked(var=var, weight_var=weight_var, keep_prob=keep_prob)
     return weight_var / keep_prob * _mean_square_slope(activation, q)
@@ -276,7 +276,7 @@ def correlation_map(
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Poole et al. 2016; with dropout Schoenholz et al. 2017.
+    Source: Poole et al. 2016, chapter 3, equation (3.7); with dropout Schoenholz et al. 2017.
     """
     c, q, *parameters = checked(
         correlation=correlation,

@@ -1,36 +1,9 @@
-r"""What a layer does to small changes: susceptibilities, gradients, and the geometry of a curve.
+r"""What a layer does to small changes: susceptibilities, gradients, and bent level sets.
 
 Setting and conventions are those of :mod:`widelimit.theory.signal`.
-
-**A circle through the layers.** In layer 1 let h(t) = √(nq)·(e₀ cos t + e₁ sin t) with orthonormal
-e₀, e₁. The covariance of a unit at t and t′ is then k(t − t′) with k(τ) = q cos τ. A layer acts on
-it by the covariance map F(k) = σ_w²·E[φ(u)φ(v)] + σ_b², so the covariance stays a function of
-τ = t − t′. The first two derivatives v and a of a unit along the curve have
-
-.. math:: \mathrm E\,v^2 = -k^{(2)}(0) =: g, \qquad \mathrm E\,a^2 = k^{(4)}(0) =: A, \qquad
-    \mathrm E\,va = 0, \qquad k(\tau) = q - \tfrac12 g\tau^2 + \tfrac1{24} A\tau^4 - \dots
-
-By Price's theorem F′ = χ₁ and F″ = χ₂ at the variance q of the layer. Put k into F and compare
-powers of τ:
-
-.. math:: g_{l+1} = \chi_1 g_l, \qquad A_{l+1} = \chi_1 A_l + 3\chi_2 g_l^2
-
-Over all n units the squared lengths of v and a add up to ng and nA, and v·a = 0, so the curvature
-is √(nA)/(ng). With κ for √n times that, κ² = A/g² and
-
-.. math:: \kappa_{l+1}^2 = 3\chi_2/\chi_1^2 + \kappa_l^2/\chi_1, \qquad g_1 = q, \quad
-    \kappa_1^2 = 1/q
-
-The tangent turns by the angle √(A/g) = κ√g per unit of t. So n has cancelled in the metric κ²g of
-tangent directions (the Gauss map into the Grassmannian).
-
-Dropout is left out: with independent masks neighbouring inputs part at once, and k has a jump at 0.
-
-Source: Poole et al. 2016, at q = q*; derived here, where q may still change from layer to layer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +40,7 @@ def chi_1(activation: Activation, var: Entries, weight_var: Entries) -> Float[Ar
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Poole et al. 2016.
+    Source: Poole et al. 2016; chapter 3, equation (3.10).
     """
     q, weight_var = checked(var=var, weight_var=weight_var)
     return _scaled(weight_var, mean_square(activation, q, 1))
@@ -92,7 +65,7 @@ def chi_2(activation: Activation, var: Entries, weight_var: Entries) -> Float[Ar
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Poole et al. 2016.
+    Source: Poole et al. 2016; chapter 3, equation (3.11).
     """
     q, weight_var = checked(var=var, weight_var=weight_var)
     return _scaled(weight_var, mean_square(activation, q, 2))
@@ -120,7 +93,7 @@ def covariance_slope(
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Schoenholz et al. 2017.
+    Source: Schoenholz et al. 2017; chapter 3, equation (3.8).
     """
     q1, q2, cov, weight_var = checked(var_u=var_u, var_v=var_v, cov=cov, weight_var=weight_var)
     return _scaled(weight_var, gaussian.derivative_dual(activation, q1, q2, cov))
@@ -170,63 +143,42 @@ def backward_moments(
     return passed * jnp.broadcast_to(jnp.asarray(n[-1] / n, var.dtype), passed.shape)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A closed curve in each of the layers 1, …, L, along the last axis.
-
-    Attributes:
-      metric: g, a unit's squared speed, in the unit of q.
-      curvature: κ, √n times the curvature, in the unit of 1/√q.
-    """
-
-    metric: Float[Array, "*shape depth"]
-    curvature: Float[Array, "*shape depth"]
-
-    @property
-    def length(self) -> Float[Array, "*shape depth"]:
-        """2π√g: the length of the curve, divided by √n."""
-        return 2 * jnp.pi * jnp.sqrt(self.metric)
-
-    @property
-    def tangent_metric(self) -> Float[Array, "*shape depth"]:
-        """κ²g: the squared speed at which the tangent turns."""
-        return self.curvature**2 * self.metric
-
-    @property
-    def tangent_length(self) -> Float[Array, "*shape depth"]:
-        """2πκ√g: the angle by which the tangent turns along the curve."""
-        return self.curvature * self.length
-
-
-def circle(
+def boundary_curvature(
     activation: Activation, var: Float[ArrayLike, "*#shape depth"], weight_var: Entries
-) -> Curve:
-    """What the network makes of a circle; the derivation is at the top of the module.
+) -> Float[Array, "*shape depth"]:
+    r"""How curved a level set of the output is, seen from each layer.
+
+    Where f = 0, the output as a function of h^l has a gradient g and a matrix of second derivatives
+    H. The principal curvatures k_i of the level set are the eigenvalues of H, divided by the
+    length of g, on the tangent space. The sum of their squares obeys, downwards from 0 in the
+    output itself,
+
+    .. math:: \sum_i k_i^2 =: \mathcal K^l, \qquad
+        \mathcal K^l = \chi_1(q^l)\,\mathcal K^{l+1} + \frac{\chi_2(q^l)}{\chi_1(q^l)}
 
     Args:
       activation: φ.
-      var: q¹, …, q^L along the last axis, > 0; q* in every layer at the fixed point.
+      var: q¹, …, q^L along the last axis, > 0.
       weight_var: σ_w² > 0.
 
     Returns:
-      The curve, a circle in layer 1. From layer 2 on its curvature is infinite where φ′ jumps;
-      its metric is where φ jumps, and then the curvature is NaN.
+      The sum of squares in each layer, in the unit of 1/h²; infinite where φ′ jumps. Exact as
+      n → ∞.
 
     Raises:
       ValueError: a concrete argument out of its range.
 
-    Source: Poole et al. 2016.
+    Source: chapter 3, equation (3.20).
     """
     (weight_var,) = checked(weight_var=weight_var)
     q, weight_var = checked(var=var, weight_var=weight_var[..., None])
 
-    def layer(curve, chi):
-        metric, acceleration = curve
+    def layer(above, chi):
         first, second = chi
-        return (first * metric, first * acceleration + 3 * second * metric**2), curve
+        here = first * above + second / first
+        return here, here
 
     chis = (chi(activation, q, weight_var) for chi in (chi_1, chi_2))
     chis = tuple(jnp.moveaxis(chi, -1, 0) for chi in chis)
-    _, (metric, acceleration) = jax.lax.scan(layer, (q[..., 0], q[..., 0]), chis)
-    curvature = jnp.sqrt(acceleration) / metric
-    return Curve(jnp.moveaxis(metric, 0, -1), jnp.moveaxis(curvature, 0, -1))
+    _, found = jax.lax.scan(layer, jnp.zeros_like(q[..., 0]), chis, reverse=True)
+    return jnp.moveaxis(found, 0, -1)
