@@ -201,9 +201,7 @@ def test_a_cylinder_bends_one_way_only():
 def test_an_ellipse_bends_as_is_known():
     # x = (a·cos t, b·sin t): ab/(a²·sin² + b²·cos²)^(3/2).
     a, b, t = 2.0, 0.5, 0.6
-    form = of_function(
-        lambda x: (x[0] / a) ** 2 + (x[1] / b) ** 2, [a * np.cos(t), b * np.sin(t)]
-    )
+    form = of_function(lambda x: (x[0] / a) ** 2 + (x[1] / b) ** 2, [a * np.cos(t), b * np.sin(t)])
     bend = a * b / ((a * np.sin(t)) ** 2 + (b * np.cos(t)) ** 2) ** 1.5
     np.testing.assert_allclose(np.trace(form), bend, rtol=ROUNDING)
 

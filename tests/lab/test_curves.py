@@ -86,9 +86,7 @@ def test_a_straight_line_run_through_at_changing_speed_does_not_bend():
 # A network.
 
 WIDTHS = (2, 7, 7, 7, 3, 2)
-NETWORK = FullyConnected(
-    jax.random.key(3), WIDTHS, get("tanh"), weight_var=2.1, bias_var=0.3
-)
+NETWORK = FullyConnected(jax.random.key(3), WIDTHS, get("tanh"), weight_var=2.1, bias_var=0.3)
 
 
 def by_hand(t):

@@ -91,12 +91,10 @@ def test_is_what_prices_theorem_and_layer_by_layer_iteration_give(phi, c):
 
 @pytest.mark.parametrize("q", [0.02, 1.0, 50.0])
 def test_one_signal_alone(q):
-    # Σ₁₁ = σ_w⁴·Var φ²/(1 − V′²), and m₁ = ½·V″·Σ₁₁/(1 − V′); up to the variance that is promised.
-    slopes = (
-        signal.length_slope(TANH, q, 1.0),
-        susceptibility.covariance_slope(TANH, q, q, 0.0, 1.0),
-    )
-    w = 0.8 / float(max(slopes))
+    # Σ₁₁ = σ_w⁴·Var φ²/(1 − V′²), and m₁ = ½·V″·Σ₁₁/(1 − V′).
+    length_slope = float(signal.length_slope(TANH, q, 1.0))
+    slope = float(susceptibility.covariance_slope(TANH, q, q, 0.0, 1.0))
+    w = 0.8 / max(length_slope, slope)
     square, fourth = (float(gaussian.expectation(lambda u, k=k: TANH(u) ** k, q)) for k in (2, 4))
     along = w * length_slope
     variance = w**2 * (fourth - square**2) / (1 - along**2)

@@ -26,8 +26,8 @@ from widelimit.theory import fluctuations, gaussian, signal, susceptibility
 FIRST, DEPTH = 24, 32
 #: Independent inputs, and how far a near copy of each is from it, relative to its length.
 INPUTS, NEARNESS = 16, 0.1
-#: Where χ₁ < 1 two inputs become equal slowly: the layer in which we look, and the width.
-LAST, LAST_WIDTH = 160, 64
+#: Where χ₁ < 1 two inputs become equal slowly: the layer in which we look.
+LAST = 160
 #: The six numbers, in the order of the figure.
 NUMBERS = {
     "length": "q*",
@@ -37,6 +37,9 @@ NUMBERS = {
     "xi_q": "ξ_q",
     "xi_c": "ξ_c",
 }
+
+#: Depth scales are measured as the slopes of which they are −1/log.
+MEASURED_AS = {"xi_q": "length_slope", "xi_c": "correlation_slope"}
 
 
 @cache
@@ -164,8 +167,9 @@ def answers(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         variances = jnp.full(len(keys), std**2, jnp.float32)
         drawn = passes.measured(_maker(width), _answers, keys, variances)
         if std == WEIGHT_STDS[0]:
-            last = passes.measured(_maker(LAST_WIDTH, LAST), _last_correlation, keys, variances)
-            drawn["last"] = last
+            few = keys[:REPLICATES], variances[:REPLICATES]
+            last = passes.measured(_maker(width, LAST), _last_correlation, *few)
+            drawn["last"] = jnp.repeat(last, count)
         drawn = {k: np.asarray(in_groups(v), float).mean(axis=1) for k, v in drawn.items()}
         found |= {f"{std}_{name}": value for name, value in measured(drawn, std).items()}
         for name, (limit, drift) in predicted(std).items():
@@ -258,8 +262,8 @@ def _leaning(q, w):
 
 def compared(
     data: dict[str, np.ndarray], weight_std: float, number: str
-) -> tuple[float, np.ndarray, float]:
-    """One of the six numbers: its limit, its measurement, and how far these may be apart.
+) -> tuple[float, float, np.ndarray, float]:
+    """One of the six numbers: its limit, its prediction, its measurement, and what is allowed.
 
     Args:
       data: from :func:`answers`.
@@ -267,26 +271,27 @@ def compared(
       number: one of ``NUMBERS``.
 
     Returns:
-      The limit; the measured replicates, ``[20]``; and what of their distance is known: the 1/n
-      term, what has not settled of a correlation, and for a depth scale, which is a curved function
-      of a measured slope, half of its second derivative times the variance of a replicate.
+      The limit; the limit and the 1/n term; the measured replicates, ``[20]``; and by how much the
+      mean of these may be off: a tenth of the 1/n term for the next order, what has not settled of
+      a correlation, and for a depth scale, a curved function of a measured slope, half of its
+      second derivative times the variance of a replicate.
     """
-    slope = {"xi_q": "length_slope", "xi_c": "correlation_slope"}.get(number, number)
+    slope = MEASURED_AS.get(number, number)
     limit, found, drift = (
         data[f"{weight_std}_{slope}{what}"] for what in ("_theory", "", "_drift")
     )
-    limit, allowed = float(limit), abs(float(drift)) / int(data["width"])
+    limit, term = float(limit), float(drift) / int(data["width"])
+    predicted, allowed = limit + term, abs(term) / 10
     if number == "correlation":
-        rate, last = (
-            float(data[f"{weight_std}_correlation_slope_theory"]),
-            LAST if limit == 1 else FIRST,
-        )
-        allowed += limit * rate ** (last - 1)  # signals start unrelated
+        rate = float(data[f"{weight_std}_correlation_slope_theory"])
+        # Signals start unrelated, and float32 knows a correlation of 1 to 1e-6.
+        allowed += limit * rate ** ((LAST if limit == 1 else FIRST) - 1) + 1e-6
     if slope == number:
-        return limit, found, allowed
-    log = np.log(limit)
-    bend = abs((log + 2) / (limit**2 * log**3))
-    return -1 / log, -1 / np.log(found), allowed / (limit * log**2) + bend * found.var(ddof=1) / 2
+        return limit, predicted, found, allowed
+    log = np.log(predicted)
+    bend = abs((log + 2) / (predicted**2 * log**3))
+    allowed = allowed / (predicted * log**2) + bend * found.var(ddof=1) / 2
+    return -1 / np.log(limit), -1 / log, -1 / np.log(found), allowed
 
 
 def draw_answers(data: dict[str, np.ndarray]) -> Canvas:
@@ -295,9 +300,10 @@ def draw_answers(data: dict[str, np.ndarray]) -> Canvas:
     places = np.arange(len(NUMBERS))
     for axis, std in zip(axes, WEIGHT_STDS, strict=True):
         axis.axhline(1, color=style.THEORY, lw=1.2)
-        pairs = [compared(data, std, number)[:2] for number in NUMBERS]
-        draw_points(axis, places, np.stack([found / limit for limit, found in pairs], axis=1))
-        axis.set(ylabel="measured / theory", xticks=places, xlim=(-0.5, len(places) - 0.5))
+        limits, expected, found, _ = zip(*(compared(data, std, n) for n in NUMBERS), strict=True)
+        draw_points(axis, places, np.stack(found, axis=1) / np.array(limits))
+        axis.plot(places, np.divide(expected, limits), "_", color=style.THEORY, ms=16, mew=1.8)
+        axis.set(ylabel="over the limit", xticks=places, xlim=(-0.5, len(places) - 0.5))
         axis.set_xticklabels(NUMBERS.values())
         axis.set_title(f"σ_w = {std}")
     axes[-1].set_xlabel("number")

@@ -21,7 +21,7 @@ from widelimit.figures import style
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
 from widelimit.lab import networks, passes
-from widelimit.theory import fluctuations, phases, signal
+from widelimit.theory import angle_map, fluctuations, phases, signal
 
 TANH = activations.get("tanh")
 #: The three networks of the paper: σ_w, at σ_b = 0.3.
@@ -146,7 +146,7 @@ def draw_lengths(data: dict[str, np.ndarray]) -> Canvas:
             axes[1].plot(layers, theory[:, start], color=style.THEORY, lw=1)
             draw_points(axes[1], layers, measured[:, :, start], None, marker, color)
     axes[0].set(xlabel="length q of one layer", ylabel="length of the next")
-    axes[1].set(xlabel="layer l", ylim=(0, 16), xticks=[1, 2, 4, 6, 8])
+    axes[1].set(xlabel="layer l", ylim=(0, 17), xticks=[1, 2, 4, 6, 8])
     axes[1].set_title("lengths from three starts")
     axes[0].set_title("the length map")
     draw_networks(axes[0])
@@ -244,21 +244,22 @@ def diagram(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 
 def _map(axis, data, name, title, **more):
-    """One quantity of :func:`diagram` as colours, the three networks as stars."""
+    """One quantity of :func:`diagram` as colours, the three networks as stars; its colour bar."""
     image = axis.pcolormesh(
         data["weight_stds"], data["bias_stds"], data[name], rasterized=True, **more
     )
     axis.plot(WEIGHT_STDS, [BIAS_VAR**0.5] * 3, "*", color="white", mec="black", ms=9, mew=0.6)
     axis.set(title=title, xlabel="σ_w")
-    axis.figure.colorbar(image, ax=axis, location="bottom", shrink=0.9)
-    return image
+    return axis.figure.colorbar(image, ax=axis, location="bottom", shrink=0.9)
 
 
 def draw_lengths_diagram(data: dict[str, np.ndarray]) -> Canvas:
     """The fixed point q* over the plane, and how fast it is reached."""
     figure, axes = plt.subplots(1, 2, figsize=(6.4, 4.2), sharey=True)
     _map(axes[0], data, "length", "fixed point q*")
-    _map(axes[1], data, "layers", "layers until within 1%", vmax=10)
+    counted = {"cmap": plt.get_cmap("cividis", 10), "vmin": 0.5, "vmax": 10.5}
+    bar = _map(axes[1], data, "layers", "layers until within 1%", **counted)
+    bar.set_ticks([1, 2, 4, 6, 8, 10], labels=["1", "2", "4", "6", "8", "≥10"])
     axes[0].set_ylabel("σ_b")
     return figure
 
@@ -320,14 +321,13 @@ def correlations(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     grid, inputs = np.linspace(0, 1, 65), np.array(CORRELATIONS)
     found = {"c": grid}
     for (std, q), one in each(zip(WEIGHT_STDS, fixed_points().var, strict=True), key, "pairs"):
-        parameters = std**2, BIAS_VAR
         x = at_correlations(inputs, width, (q - BIAS_VAR) / std**2)
         widths, keys = (*[width] * (depth + 1), 1), jax.random.split(one, REPLICATES)
-        found[f"{std}_map"] = np.asarray(signal.correlation_map(TANH, grid, q, *parameters))
+        layer = angle_map.at_fixed_point(TANH, q, std**2)
+        found[f"{std}_map"] = layer(grid)
         found[f"{std}_correlations"] = drawn(_correlations, widths, std**2, x, keys)
         first = ((q - BIAS_VAR) * inputs + BIAS_VAR) / q
-        theory = signal.correlations(TANH, q, q, first, depth, *parameters)
-        found[f"{std}_correlations_theory"] = np.asarray(theory).T
+        found[f"{std}_correlations_theory"] = layer.layers(first, depth)
     return found
 
 
@@ -343,7 +343,7 @@ def draw_correlations(data: dict[str, np.ndarray]) -> Canvas:
         draw_points(axes[0], theory[0], measured[:, 1], f"σ_w = {std}", marker, color)
         layers = np.arange(1, len(theory) + 1)
         for start in map(CORRELATIONS.index, FOLLOWED):
-            axes[1].plot(layers, theory[:, start], color=style.THEORY, lw=1)
+            axes[1].plot(layers, theory[:, start], color=color, lw=1)
             draw_points(axes[1], layers, measured[:, :, start], None, marker, color)
     axes[0].set(xlabel="correlation c of one layer", ylabel="correlation of the next")
     axes[1].set(xlabel="layer l", xticks=[1, 4, 8, 12, 16])

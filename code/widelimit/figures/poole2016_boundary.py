@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import NullLocator
 
 from widelimit.figures import style
 from widelimit.figures.poole2016 import BIAS_VAR, TANH, drawn, fixed_points
@@ -85,7 +86,11 @@ def draw_boundary(data: dict[str, np.ndarray]) -> Canvas:
         color = style.KINDS[0] if index < EXTREMES else style.KINDS[1]
         marker = "v" if index < EXTREMES else "^"
         draw_points(axes[1], layers, radius * data["extremes"][..., index], None, marker, color)
-    axes[1].set(yscale="symlog", title="four smallest, four largest")
+    axes[1].set_yscale("symlog", linthresh=10, linscale=0.3)
+    ticks = [-1000, -100, -10, 10, 100, 1000]
+    axes[1].set_yticks(ticks, [f"{tick:,}".replace("-", "−") for tick in ticks])
+    axes[1].yaxis.set_minor_locator(NullLocator())
+    axes[1].set_title("four smallest, four largest")
     for axis in axes:
         axis.set(xlabel="layer l", xticks=layers[1::2])
     return figure

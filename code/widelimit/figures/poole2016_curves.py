@@ -17,7 +17,7 @@ from widelimit.figures.poole2016 import drawn as drawn_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each
 from widelimit.lab import curves as moving_curves
-from widelimit.theory import curves, regression
+from widelimit.theory import curve_fluctuations, curves, regression
 
 #: Points of the circle that figure 3.7 shows and joins, and every how many of them has derivatives.
 AROUND, SPARSE = 500, 10
@@ -83,10 +83,12 @@ def circles(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``S_polygon``, the length of the polygon through 500 points, ``[20, layers]``, per root of the
       width where they are lengths; ``S_harmonics``, ``[20, layers, frequencies]``; ``S_shares``,
       the shares of the first five principal components in layers 5 and 10, ``[20, 2, 5]``; each
-      also with ``_theory``; and ``S_plane``, one network's curve in its first two components,
+      also with ``_theory``; ``_drift`` for the first three, n times the relative distance of the
+      mean from that limit; and ``S_plane``, one network's curve in its first two components,
       ``[2, 500, 2]``.
 
-    Source: Poole et al. 2016, figures 3 and 4C to 4E; chapter 3, equations (3.15) to (3.18).
+    Source: Poole et al. 2016, figures 3 and 4C to 4E; chapter 3, equations (3.15) to (3.18) and
+    (3.21).
     """
     width, depth = {"chapter": (200, 12), "paper": (1000, 40)}[scale]
     found = {"width": np.array(width)}
@@ -104,6 +106,8 @@ def circles(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         found |= {f"{std}_{name}": value for name, value in drawn.items()}
         found[f"{std}_plane"] = left[..., :2] * values[:, None, :2] / width**0.5
         found |= {f"{std}_{name}_theory": value for name, value in _expected(std, q, depth).items()}
+        drift = vars(curve_fluctuations.circle(TANH, q, depth, std**2, q - BIAS_VAR))
+        found |= {f"{std}_{name}_drift": np.asarray(value) for name, value in drift.items()}
     return found
 
 
@@ -142,10 +146,10 @@ def draw_planes(data: dict[str, np.ndarray]) -> Canvas:
         axis, places = axes[2, column], np.arange(1, COMPONENTS + 1)
         looks = zip(range(len(SHOWN)), SHOWN, "os", style.KINDS[:2], strict=True)
         for row, layer, marker, color in looks:
-            axis.plot(places, data[f"{std}_shares_theory"][row], color=style.THEORY, lw=1)
+            axis.plot(places, data[f"{std}_shares_theory"][row], color=color, lw=1)
             shares = data[f"{std}_shares"][:, row]
             draw_points(axis, places, shares, f"layer {layer}", marker, color)
-        axis.set(xticks=places, ylim=(0, 0.62), xlabel="component")
+        axis.set(xticks=places, ylim=(0, 0.66), xlabel="component")
     axes[2, 0].set_ylabel("share of variance")
     axes[2, 2].legend()
     return figure
@@ -184,9 +188,17 @@ def targets() -> np.ndarray:
     return np.stack([np.sin(turns), np.cos(turns)], axis=1) / np.sqrt(HALF / 2)
 
 
+def _readouts(made):
+    """Outputs of random readouts of each depth of ``DEPTHS``: units of the layer above are such."""
+    network, x = made
+    first, hidden, _ = network.preactivations(x)
+    h = jnp.concatenate([first, hidden])
+    return h[jnp.array(DEPTHS), :, :OUTPUTS]
+
+
 def _outputs(made):
     network, x = made
-    return network(x)
+    return network(x)[None]
 
 
 def expressivity(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -199,7 +211,8 @@ def expressivity(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     Returns:
       ``frequencies``; for each depth D: ``deep_D``, the loss of ridge regression by frequency,
       ``[20, frequencies]``, ``deep_D_theory``, and ``output_D``, one output along the half circle;
-      for each width N of one hidden layer: ``shallow_N``.
+      for each width N of one hidden layer: ``shallow_N``; and for each of these ``_dimensions``,
+      ``[20]``: what all waves of a basis together gain. The depths are those of one network.
 
     Source: Poole et al. 2016, figure 5; chapter 3, equation (3.22).
     """
@@ -210,23 +223,28 @@ def expressivity(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     x = circle(t, EXPRESSIVE_STD, q)
     waves = targets().reshape(HALF, -1)
     found = {"frequencies": np.arange(1, HALF // 4 + 1)}
-    runs = {f"deep_{depth}": (2, *[width] * depth, OUTPUTS) for depth in DEPTHS}
-    runs |= {f"shallow_{n}": (2, n, OUTPUTS) for n in SHALLOW_WIDTHS}
-    for (name, widths), one in each(runs.items(), key, "networks"):
-        outputs = drawn_networks(_outputs, widths, w, x, jax.random.split(one, REPLICATES))
-        gram = outputs @ outputs.transpose(0, 2, 1) + RIDGE * OUTPUTS * q * np.eye(HALF)
-        solved = np.linalg.solve(gram, np.broadcast_to(waves, (REPLICATES, *waves.shape)))
-        losses = RIDGE * OUTPUTS * q * np.sum(waves * solved, axis=1)
-        found[name] = losses.reshape(REPLICATES, 2, -1).mean(axis=1)
-        if name.startswith("deep"):
-            found[name.replace("deep", "output")] = outputs[0, :, 0]
+    runs = {tuple(f"deep_{depth}" for depth in DEPTHS): (2, *[width] * (max(DEPTHS) + 1), 1)}
+    runs |= {(f"shallow_{n}",): (2, n, OUTPUTS) for n in SHALLOW_WIDTHS}
+    ridge = RIDGE * OUTPUTS * q
+    for (names, widths), one in each(runs.items(), key, "networks"):
+        measure = _outputs if len(names) == 1 else _readouts
+        outputs = drawn_networks(measure, widths, w, x, jax.random.split(one, REPLICATES))
+        gram = outputs @ outputs.swapaxes(2, 3) + ridge * np.eye(HALF)
+        inverse = ridge * np.linalg.inv(gram)
+        losses = np.sum(waves * (inverse @ waves), axis=2)
+        dimensions = HALF - np.trace(inverse, axis1=2, axis2=3)
+        for index, name in enumerate(names):
+            found[name] = losses[:, index].reshape(REPLICATES, 2, -1).mean(axis=1)
+            found[f"{name}_dimensions"] = dimensions[:, index]
+            if name.startswith("deep"):
+                found[name.replace("deep", "output")] = outputs[0, index, :, 0]
     harmonics = np.asarray(curves.harmonics(TANH, q, max(DEPTHS) + 1, w, q - BIAS_VAR))
     waves_of = np.cos(np.outer(t, np.arange(harmonics.shape[1])))
     apart = np.abs(np.subtract.outer(np.arange(HALF), np.arange(HALF)))
     for depth in DEPTHS:
         kernel = (waves_of @ harmonics[depth])[apart]
         losses = regression.random_features_loss(
-            jnp.asarray(kernel), jnp.asarray(waves), OUTPUTS, RIDGE * OUTPUTS * q
+            jnp.asarray(kernel), jnp.asarray(waves), OUTPUTS, ridge
         )
         found[f"deep_{depth}_theory"] = np.asarray(losses).reshape(2, -1).mean(axis=0)
     return found
@@ -249,11 +267,13 @@ def draw_expressivity(data: dict[str, np.ndarray]) -> Canvas:
         found = data[f"deep_{depth}"][:, shown]
         draw_points(axes[0], frequencies[shown], found, f"L = {depth}", marker, color)
     axes[1].plot(frequencies, data["deep_1_theory"], color=style.THEORY, lw=1)
-    for n, marker, color in zip(SHALLOW_WIDTHS, "os", style.KINDS[1:3], strict=True):
+    for n, marker, color in zip(
+        SHALLOW_WIDTHS, "D^", (style.KINDS[1], style.KINDS[3]), strict=True
+    ):
         found = data[f"shallow_{n}"][:, shown]
         draw_points(axes[1], frequencies[shown], found, f"n = {n:,}", marker, color)
-    axes[0].set(ylabel="loss", title="deep networks", ylim=(-0.05, 1.45), yticks=[0, 0.5, 1])
-    axes[1].set_title("one hidden layer")
+    axes[0].set(ylabel="loss", title="depths, width 200", ylim=(-0.05, 1.45), yticks=[0, 0.5, 1])
+    axes[1].set_title("widths, one hidden layer")
     for axis in axes:
         axis.set_xlabel("periods of the wave")
         axis.legend(ncols=2, loc="upper center", columnspacing=1, handletextpad=0.3)

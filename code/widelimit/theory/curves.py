@@ -30,21 +30,19 @@ Source: Poole et al. 2016, at q = q*; derived here, where q may still change fro
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from widelimit.activations import Activation
-from widelimit.theory import gaussian
+from widelimit.theory import angle_map
 from widelimit.theory.arguments import Entries, checked
 from widelimit.theory.susceptibility import chi_1, chi_2
 
 #: Points of the circle at which :func:`harmonics` knows the covariance.
 POINTS = 4096
-#: Chebyshev nodes in the angle between two signals.
-NODES = 96
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def circle(
 
 def harmonics(
     activation: Activation, var: float, depth: int, weight_var: float, metric: float | None = None
-) -> Float[Array, "{depth} frequencies"]:
+) -> Float[np.ndarray, "{depth} frequencies"]:
     r"""How a unit's variance along the circle is divided among the frequencies.
 
     Along the circle a unit is a stationary Gaussian process with covariance k(τ), so its Fourier
@@ -148,33 +146,10 @@ def harmonics(
     metric = var if metric is None else metric
     if not 0 <= metric <= var:
         raise ValueError(f"metric={metric} must lie between 0 and var={var}, the part that moves.")
-    if depth < 1:
-        raise ValueError(f"depth={depth} must be an integer, at least 1: layer 1 is the start.")
-    q, weight_var = checked(var=var, weight_var=weight_var)
-    return _harmonics(activation, depth, q, weight_var, jnp.asarray(metric, q.dtype))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _harmonics(phi, depth, q, weight_var, metric):
-    # A layer's map is one function of the angle between two signals: known at Chebyshev nodes, it
-    # is known everywhere.
-    order = jnp.arange(NODES, dtype=q.dtype)
-    turns = jnp.pi * (order + 0.5) / NODES
-    nodes = jnp.pi / 2 * (1 + jnp.cos(turns))
-    values = weight_var * gaussian.dual(phi, q, q, q * jnp.cos(nodes))
-    bias_var = q - weight_var * gaussian.dual(phi, q, q, q)
-    coefficients = 2 / NODES * jnp.cos(order[:, None] * turns[None, :]) @ values
-    coefficients = coefficients.at[0].divide(2)
-
-    def layer(covariance, _):
-        angle = jnp.arccos(jnp.clip(covariance / q, -1, 1))
-        x = jnp.arccos(jnp.clip(2 * angle / jnp.pi - 1, -1, 1))
-        image = jnp.cos(x[:, None] * order[None, :]) @ coefficients + bias_var
-        return image, covariance
-
-    tau = jnp.linspace(0, jnp.pi, POINTS // 2 + 1, dtype=q.dtype)
-    first = metric * jnp.cos(tau) + (q - metric)
-    _, half = jax.lax.scan(layer, first, length=depth)
-    around = jnp.concatenate([half, half[:, -2:0:-1]], axis=1)
-    found = jnp.fft.rfft(around, axis=1).real[:, :-1] / POINTS
-    return found.at[:, 1:].multiply(2)
+    layer = angle_map.at_fixed_point(activation, var, weight_var)
+    tau = np.linspace(0, np.pi, POINTS // 2 + 1)
+    half = var * layer.layers((metric * np.cos(tau) + (var - metric)) / var, depth)
+    around = np.concatenate([half, half[:, -2:0:-1]], axis=1)
+    found = np.fft.rfft(around, axis=1).real[:, :-1] / POINTS
+    found[:, 1:] *= 2
+    return found

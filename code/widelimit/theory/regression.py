@@ -102,6 +102,11 @@ def random_features_loss(
         raise ValueError(f"features={features}; regression needs at least one")
     if not ridge > 0:
         raise ValueError(f"ridge={ridge} must be positive; the regression is ill-posed without it")
+    return _random_features_loss(kernel, targets, float(features), float(ridge))
+
+
+@jax.jit
+def _random_features_loss(kernel, targets, features, ridge):
     values, vectors = jnp.linalg.eigh(kernel)
     values = jnp.maximum(values, 0)
 
