@@ -23,7 +23,11 @@ SAID_BY_THE_MODULE = {
             "gaussian_limit",
             "glorot2010",
             "he2015",
+            "layer_answers",
             "neal1994",
+            "poole2016",
+            "poole2016_boundary",
+            "poole2016_curves",
             "variance_count",
             "williams1997",
         )

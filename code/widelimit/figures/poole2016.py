@@ -23,9 +23,11 @@ from widelimit.figures.replicates import REPLICATES, draw_points, each, in_group
 from widelimit.lab import networks, passes
 from widelimit.theory import angle_map, fluctuations, phases, signal
 
+#: The activation of all figures.
 TANH = activations.get("tanh")
 #: The three networks of the paper: σ_w, at σ_b = 0.3.
 WEIGHT_STDS = (1.3, 2.5, 4.0)
+#: σ_b² of all networks.
 BIAS_VAR = 0.09
 #: Lengths q¹ from which figure 3.1 starts; the first is that of the input 0.
 STARTS = (BIAS_VAR, 1.0, 3.0, 6.0, 10.0, 15.0)

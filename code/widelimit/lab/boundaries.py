@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,8 @@ def crossing(
       t: increasing, where the sign of ``fn`` is read first.
 
     Returns:
-      The zero, to float32's resolution, and whether there was one: 1 or 0. Without one the zero is
-      the middle of the first interval.
+      The zero, to float32's resolution, and whether there was one: 1 or 0. Without one the first
+      number is of no use.
     """
     t = jnp.asarray(t, jnp.float32)
     positive = jax.lax.map(fn, t) > 0
@@ -68,7 +69,9 @@ def derivatives(
         raise ValueError(f"widths={widths}: give hidden layers of one width and one output")
     h = jnp.concatenate(network.preactivations(jnp.asarray(x, jnp.float32)[None])[:-1])[:, 0]
     # Layer l's weights read from it, as in h′ = x W: rows are its units. The output's come last.
-    above = jnp.concatenate([one.matrices() for one in network.layers[1:-1]])
+    n = widths[1]
+    above = [one.matrices() for one in network.layers[1:-1]]
+    above = jnp.concatenate([jnp.zeros((0, n, n), jnp.float32), *above])
     phi = network.activation
     slope, bend = phi.derivative(h), phi.second_derivative(h)
 
@@ -76,12 +79,15 @@ def derivatives(
         return slope * u, slope[:, None] * matrix * slope[None, :] + jnp.diag(bend * u)
 
     readout = network.layers[-1].matrices()[0, :, 0]
-    last = through(readout, jnp.zeros((len(readout),) * 2, jnp.float32), slope[-1], bend[-1])
+    last = through(readout, jnp.zeros((n, n), jnp.float32), slope[-1], bend[-1])
+    # Accelerators would multiply in fewer bits unless asked not to.
+    times = partial(jnp.matmul, precision="highest")
 
     def layer(state, slices):
         gradient, hessian = state
         weights, slope, bend = slices
-        below = through(weights @ gradient, weights @ hessian @ weights.T, slope, bend)
+        bent = times(times(weights, hessian), weights.T)
+        below = through(times(weights, gradient), bent, slope, bend)
         return below, below
 
     _, rest = jax.lax.scan(layer, last, (above, slope[:-1], bend[:-1]), reverse=True)

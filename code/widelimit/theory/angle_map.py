@@ -45,7 +45,7 @@ class AngleMap:
         """
         angle = np.arccos(np.clip(correlation, -1, 1))
         image = np.polynomial.chebyshev.chebval(2 * angle / np.pi - 1, self.coefficients)
-        return np.clip(image, -1, 1)
+        return np.asarray(np.clip(image, -1, 1))
 
     def layers(
         self, correlation: Float[ArrayLike, "*shape"], depth: int

@@ -93,14 +93,17 @@ def circle(
       its metric is where φ jumps, and then the curvature is NaN.
 
     Raises:
-      ValueError: a concrete argument out of its range.
+      ValueError: a concrete argument out of its range; a metric above q¹.
 
     Source: Poole et al. 2016; chapter 3, equations (3.15) and (3.16).
     """
-    metric = jnp.asarray(var)[..., 0] if metric is None else metric
-    weight_var, metric = checked(weight_var=weight_var, metric=metric)
+    (q,), (weight_var,) = checked(var=var), checked(weight_var=weight_var)
+    metric = q[..., 0] if metric is None else metric
+    weight_var, metric, first = checked(weight_var=weight_var, metric=metric, var=q[..., 0])
+    if not isinstance(metric, jax.core.Tracer) and not (metric <= first).all():
+        raise ValueError(f"metric={metric} must not exceed {first}, the variance in layer 1.")
     q, weight_var, metric = checked(
-        var=var, weight_var=weight_var[..., None], metric=metric[..., None]
+        var=q, weight_var=weight_var[..., None], metric=metric[..., None]
     )
 
     def layer(curve, chi):

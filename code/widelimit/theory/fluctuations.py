@@ -28,8 +28,9 @@ from jaxtyping import ArrayLike, Float
 
 from widelimit.activations import Activation
 from widelimit.theory.arguments import checked
+from widelimit.theory.signal import RESOLUTION
 
-#: Nodes of the trapezoidal rule: for tanh it is exact to rounding up to variance 100.
+#: Nodes of the trapezoidal rule: for tanh it is exact to rounding up to variance 50.
 STEP, REACH = 1 / 32, 8.0
 
 
@@ -51,12 +52,21 @@ class Fluctuations:
         """The mean of a function of (Q_1, Q_2, P) over networks, to first order in 1/n.
 
         Args:
-          fn: smooth, from arrays of Q_1, Q_2 and P to an array.
+          fn: smooth, from arrays of Q_1, Q_2 and P to an array. It is asked at up to 1% of Q_1
+            around the fixed point, where it must be defined.
 
         Returns:
-          Its value a at the fixed point, and b in a + b/n. Derivatives are taken by differences
-          over 1% of Q_1, so that b has a relative error of the order of 1e-4.
+          Its value a at the fixed point, and b in a + b/n. Derivatives are taken by differences, so
+          that b has a relative error of the order of 1e-4.
+
+        Raises:
+          ValueError: correlations beyond ±0.98: points around them are no covariances.
         """
+        if abs(self.state[2]) > 0.98 * self.state[0]:
+            raise ValueError(
+                f"correlation={self.state[2] / self.state[0]:.4f}; differences of 1% need it "
+                "within ±0.98"
+            )
         step = 0.01 * self.state[0]
         moves = np.array(list(product((-1, 0, 1), repeat=3)))
         values = np.asarray(fn(*(self.state + step * moves).T), float).reshape(3, 3, 3)
@@ -92,8 +102,8 @@ def at_fixed_point(
       weight_var: σ_w² ≥ 0. (σ_b² enters through q* and c* only.)
 
     Returns:
-      The coefficients of 1/n, for layers of equal width n; relative error below 1e-8 up to
-      var = 100.
+      The coefficients of 1/n, for layers of equal width n. Relative error below 1e-8 up to
+      var = 50, for φ that grows no faster than u².
 
     Raises:
       ValueError: an argument out of its range; φ with kinks; a fixed point that repels, or one on
@@ -107,9 +117,9 @@ def at_fixed_point(
     if activation.kinks:
         raise ValueError(f"{activation.name} has kinks; these fluctuations need a smooth φ.")
     state = jnp.asarray([q, q, correlation * q])
-    slope, curvature, noise = (np.asarray(x) for x in _derivatives(activation, state, weight_var))
+    slope, curvature, noise = map(np.asarray, _derivatives(activation, state, weight_var))
     radius = float(np.abs(np.linalg.eigvals(slope)).max())
-    if radius >= 1:
+    if radius >= 1 - RESOLUTION:
         raise ValueError(
             f"at var={q}, correlation={correlation} a layer multiplies deviations by {radius:.4f}; "
             "fluctuations settle only where that is below 1."

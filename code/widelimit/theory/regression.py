@@ -110,7 +110,7 @@ def _random_features_loss(kernel, targets, features, ridge):
     values, vectors = jnp.linalg.eigh(kernel)
     values = jnp.maximum(values, 0)
 
-    def excess(log_kappa):  # rises with kappa
+    def excess(log_kappa):  # below 0, then rising with kappa
         kappa = jnp.exp(log_kappa)
         return kappa * (1 - jnp.mean(values / (values + kappa)) * len(values) / features)
 
