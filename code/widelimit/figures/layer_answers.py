@@ -75,7 +75,7 @@ def _answers(made):
         h, near = h[:INPUTS], h[INPUTS:]
 
         def image(h):
-            return network.activation(h) @ matrix + offset
+            return jnp.matmul(network.activation(h), matrix, precision="highest") + offset
 
         def answer(push):
             return jax.jvp(image, (h,), (push,))
@@ -167,7 +167,7 @@ def answers(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         variances = jnp.full(len(keys), std**2, jnp.float32)
         drawn = passes.measured(_maker(width), _answers, keys, variances)
         if std == WEIGHT_STDS[0]:
-            few = keys[:REPLICATES], variances[:REPLICATES]
+            few = jax.random.split(jax.random.fold_in(one, 1), REPLICATES), variances[:REPLICATES]
             last = passes.measured(_maker(width, LAST), _last_correlation, *few)
             drawn["last"] = jnp.repeat(last, count)
         drawn = {k: np.asarray(in_groups(v), float).mean(axis=1) for k, v in drawn.items()}
@@ -271,10 +271,10 @@ def compared(
       number: one of ``NUMBERS``.
 
     Returns:
-      The limit; the limit and the 1/n term; the measured replicates, ``[20]``; and by how much the
-      mean of these may be off: a tenth of the 1/n term for the next order, what has not settled of
-      a correlation, and for a depth scale, a curved function of a measured slope, half of its
-      second derivative times the variance of a replicate.
+      The limit; the limit and the 1/n term; the measured replicates, ``[20]``; and by how much
+      their mean may be off: a tenth of the 1/n term for the next order, and what has not settled of
+      a correlation. A depth scale is a curved function of a mean slope: its replicates are the
+      jackknife's pseudo-values.
     """
     slope = MEASURED_AS.get(number, number)
     limit, found, drift = (
@@ -288,10 +288,11 @@ def compared(
         allowed += limit * rate ** ((LAST if limit == 1 else FIRST) - 1) + 1e-6
     if slope == number:
         return limit, predicted, found, allowed
-    log = np.log(predicted)
-    bend = abs((log + 2) / (predicted**2 * log**3))
-    allowed = allowed / (predicted * log**2) + bend * found.var(ddof=1) / 2
-    return -1 / np.log(limit), -1 / log, -1 / np.log(found), allowed
+    count = len(found)
+    without_one = (found.sum() - found) / (count - 1)
+    pseudo = -count / np.log(found.mean()) + (count - 1) / np.log(without_one)
+    allowed /= predicted * np.log(predicted) ** 2
+    return -1 / np.log(limit), -1 / np.log(predicted), pseudo, allowed
 
 
 def draw_answers(data: dict[str, np.ndarray]) -> Canvas:
@@ -319,6 +320,6 @@ FIGURES = (
         "The fixed points and slopes of both maps, measured by small pushes",
         answers,
         draw_answers,
-        {"chapter": 6, "paper": 100},
+        {"chapter": 9, "paper": 500},
     ),
 )

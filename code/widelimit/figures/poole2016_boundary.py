@@ -105,6 +105,6 @@ FIGURES = (
         "Curvature of a decision boundary, seen from each layer",
         boundary,
         draw_boundary,
-        {"chapter": 5, "paper": 90},
+        {"chapter": 4, "paper": 60},
     ),
 )

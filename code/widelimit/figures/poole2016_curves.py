@@ -17,7 +17,7 @@ from widelimit.figures.poole2016 import drawn as drawn_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each
 from widelimit.lab import curves as moving_curves
-from widelimit.theory import curve_fluctuations, curves, regression
+from widelimit.theory import angle_map, curve_fluctuations, curves, regression
 
 #: Points of the circle that figure 3.7 shows and joins, and every how many of them has derivatives.
 AROUND, SPARSE = 500, 10
@@ -114,8 +114,8 @@ def circles(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 def _expected(std, q, depth):
     curve = curves.circle(TANH, np.full(depth, q), std**2, q - BIAS_VAR)
     harmonics = np.asarray(curves.harmonics(TANH, q, depth, std**2, q - BIAS_VAR))
-    frequency = np.arange(harmonics.shape[1])
-    sides = 2 * harmonics @ (1 - np.cos(2 * np.pi * frequency / AROUND))
+    layer = angle_map.at_fixed_point(TANH, q, std**2)
+    near = layer.layers(((q - BIAS_VAR) * np.cos(2 * np.pi / AROUND) + BIAS_VAR) / q, depth)
     # A frequency has two components of equal variance; the constant one is not counted.
     moving = harmonics[np.array(SHOWN) - 1, 1:]
     components = -np.sort(-np.repeat(moving / 2, 2, axis=1), axis=1)
@@ -123,7 +123,7 @@ def _expected(std, q, depth):
         "length": np.asarray(curve.length),
         "curvature": np.asarray(curve.curvature),
         "tangent_length": np.asarray(curve.tangent_length),
-        "polygon": AROUND * np.sqrt(sides),
+        "polygon": AROUND * np.sqrt(2 * q * (1 - near)),
         "harmonics": harmonics[:, :FREQUENCIES],
         "shares": (components / components.sum(axis=1, keepdims=True))[:, :COMPONENTS],
     }
@@ -272,7 +272,7 @@ def draw_expressivity(data: dict[str, np.ndarray]) -> Canvas:
     ):
         found = data[f"shallow_{n}"][:, shown]
         draw_points(axes[1], frequencies[shown], found, f"n = {n:,}", marker, color)
-    axes[0].set(ylabel="loss", title="depths, width 200", ylim=(-0.05, 1.45), yticks=[0, 0.5, 1])
+    axes[0].set(ylabel="loss", title="depths, at one width", ylim=(-0.05, 1.45), yticks=[0, 0.5, 1])
     axes[1].set_title("widths, one hidden layer")
     for axis in axes:
         axis.set_xlabel("periods of the wave")

@@ -69,9 +69,10 @@ def curvature(
       acceleration: second derivatives.
 
     Returns:
-      κ, in the unit of 1/h; it does not depend on the parameter of the curve.
+      κ, in the unit of 1/h; it does not depend on the parameter of the curve. NaN where it rests.
     """
     vv, aa, va = (
         jnp.mean(x, axis=-1) for x in (velocity**2, acceleration**2, velocity * acceleration)
     )
-    return jnp.sqrt(jnp.maximum(aa * vv - va**2, 0) / vv**3)
+    # Divided early: deep in chaos the third power of a squared speed is beyond float32.
+    return jnp.sqrt(jnp.maximum(aa / vv - (va / vv) ** 2, 0) / vv)

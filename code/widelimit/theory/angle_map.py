@@ -45,7 +45,8 @@ class AngleMap:
         """
         angle = np.arccos(np.clip(correlation, -1, 1))
         image = np.polynomial.chebyshev.chebval(2 * angle / np.pi - 1, self.coefficients)
-        return np.asarray(np.clip(image, -1, 1))
+        # Equal inputs stay equal, whatever rounding does: where c = 1 repels it would show.
+        return np.where(np.asarray(correlation) == 1, 1, np.clip(image, -1, 1))
 
     def layers(
         self, correlation: Float[ArrayLike, "*shape"], depth: int
@@ -79,14 +80,15 @@ def at_fixed_point(activation: Activation, var: float, weight_var: float) -> Ang
       weight_var: σ_w² ≥ 0; with it q* fixes σ_b².
 
     Returns:
-      The map, in float64; absolute error below 1e-9 up to q* = 20 for smooth φ, and for ReLU.
+      The map, in float64; absolute error below 1e-9 up to q* = 20 for smooth φ, and for ReLU. From
+      layer to layer an error near c = 1 is multiplied by χ₁.
 
     Raises:
       ValueError: an argument out of its range; a q* that no σ_b² ≥ 0 makes a fixed point.
 
     Source: chapter 3, equation (3.7).
     """
-    q, weight_var = checked(var=var, weight_var=weight_var)
+    q, weight_var = checked(var=float(var), weight_var=float(weight_var))
     nodes, values, square = (np.asarray(x, float) for x in _values(activation, q, weight_var))
     bias_var = float(q) - float(square)
     if not (float(q) > 0 and bias_var >= -1e-9 * float(q)):

@@ -59,7 +59,8 @@ def circle(
       metric: g_1, between 0 and q*, for a circle in the input.
 
     Returns:
-      The terms, for layers of equal width n; relative error below 1e-6 up to var = 20.
+      The terms, for layers of equal width n; relative error in float64
+      below 1e-6 up to var = 15.
 
     Raises:
       ValueError: an argument out of its range; φ with kinks.

@@ -100,7 +100,8 @@ def circle(
     (q,), (weight_var,) = checked(var=var), checked(weight_var=weight_var)
     metric = q[..., 0] if metric is None else metric
     weight_var, metric, first = checked(weight_var=weight_var, metric=metric, var=q[..., 0])
-    if not isinstance(metric, jax.core.Tracer) and not (metric <= first).all():
+    concrete = not any(isinstance(x, jax.core.Tracer) for x in (metric, first))
+    if concrete and not (metric <= first).all():
         raise ValueError(f"metric={metric} must not exceed {first}, the variance in layer 1.")
     q, weight_var, metric = checked(
         var=q, weight_var=weight_var[..., None], metric=metric[..., None]
@@ -139,7 +140,7 @@ def harmonics(
 
     Returns:
       v_m in layers 1, …, depth, for m = 0, …, POINTS/2 − 1. The error is what the layer has beyond
-      that frequency, and 1e-9·q* for smooth φ up to q* = 20.
+      that frequency, and 1e-9·q* for smooth φ up to q* = 20, times χ₁ for each layer in chaos.
 
     Raises:
       ValueError: an argument out of its range.

@@ -102,8 +102,8 @@ def at_fixed_point(
       weight_var: σ_w² ≥ 0. (σ_b² enters through q* and c* only.)
 
     Returns:
-      The coefficients of 1/n, for layers of equal width n. Relative error below 1e-8 up to
-      var = 50, for φ that grows no faster than u².
+      The coefficients of 1/n, for layers of equal width n. Relative error in float64 below
+      1e-8 up to var = 50 and \|c\| = 0.99, for φ that grows no faster than u².
 
     Raises:
       ValueError: an argument out of its range; φ with kinks; a fixed point that repels, or one on

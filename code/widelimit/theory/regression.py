@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -94,14 +95,22 @@ def random_features_loss(
       the relative error falls as 1/D.
 
     Raises:
-      ValueError: features below 1, or a ridge that is not positive.
+      ValueError: features below 1, a ridge that is not positive and finite, targets of another
+        shape.
 
     Source: Marčenko & Pastur 1967 for the law of F's singular values; chapter 3, equation (3.22).
     """
-    if features < 1:
+    if not features >= 1:
         raise ValueError(f"features={features}; regression needs at least one")
-    if not ridge > 0:
-        raise ValueError(f"ridge={ridge} must be positive; the regression is ill-posed without it")
+    if not 0 < ridge < np.inf:
+        raise ValueError(
+            f"ridge={ridge} must be positive and finite; without one the regression is ill-posed"
+        )
+    if targets.ndim != 2 or len(targets) != len(kernel):
+        raise ValueError(
+            f"targets have shape {targets.shape}; give a row for each of the {len(kernel)} inputs "
+            "and a column for each regression"
+        )
     return _random_features_loss(kernel, targets, float(features), float(ridge))
 
 
