@@ -47,6 +47,13 @@ def test_biases_follow_from_the_fixed_point():
     np.testing.assert_allclose(float(layer(0.0)) * q, 4.0 * mean + 0.3, rtol=1e-8)
 
 
+def test_equal_inputs_stay_equal_where_that_repels():
+    # Rounding at c = 1 would grow by χ₁ = 2.37 a layer, beyond 1 in 40 layers.
+    q = float(phases.phase_diagram(TANH, 16.0, 0.09).var)
+    layer = angle_map.at_fixed_point(TANH, q, 16.0)
+    np.testing.assert_array_equal(layer.layers(np.ones(2), 60), 1)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"var=5.0 is no fixed point at weight_var=16.0"):
         angle_map.at_fixed_point(TANH, 5.0, 16.0)

@@ -254,11 +254,18 @@ def test_the_error_falls_as_one_over_the_number_of_features():
     ("features", "ridge", "message"),
     [
         (0, 1.0, "features=0; regression needs at least one"),
-        (3, 0.0, r"ridge=0\.0 must be positive; the regression is ill-posed"),
+        (3, 0.0, r"ridge=0\.0 must be positive and finite; without one the regression"),
         (3, -1.0, r"ridge=-1\.0 must be positive"),
         (3, float("nan"), "ridge=nan must be positive"),
+        (3, float("inf"), "ridge=inf must be positive and finite"),
     ],
 )
 def test_features_loss_refuses(features, ridge, message):
     with pytest.raises(ValueError, match=message):
         features_loss(np.eye(4), np.ones((4, 1)), features, ridge)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 2), (5, 2, 1)])
+def test_features_loss_refuses_targets_of_another_shape(shape):
+    with pytest.raises(ValueError, match="give a row for each of the 5 inputs"):
+        random_features_loss(jnp.eye(5), jnp.ones(shape), 3, 1.0)

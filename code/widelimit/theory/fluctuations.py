@@ -103,7 +103,7 @@ def at_fixed_point(
 
     Returns:
       The coefficients of 1/n, for layers of equal width n. Relative error in float64 below
-      1e-8 up to var = 50 and \|c\| = 0.99, for φ that grows no faster than u².
+      1e-8 up to var = 50 and correlations of ±0.99, for φ that grows no faster than u².
 
     Raises:
       ValueError: an argument out of its range; φ with kinks; a fixed point that repels, or one on
