@@ -263,9 +263,3 @@ def test_the_error_falls_as_one_over_the_number_of_features():
 def test_features_loss_refuses(features, ridge, message):
     with pytest.raises(ValueError, match=message):
         features_loss(np.eye(4), np.ones((4, 1)), features, ridge)
-
-
-@pytest.mark.parametrize("shape", [(5,), (4, 2), (5, 2, 1)])
-def test_features_loss_refuses_targets_of_another_shape(shape):
-    with pytest.raises(ValueError, match="give a row for each of the 5 inputs"):
-        random_features_loss(jnp.eye(5), jnp.ones(shape), 3, 1.0)
