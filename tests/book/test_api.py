@@ -28,6 +28,9 @@ SAID_BY_THE_MODULE = {
             "poole2016",
             "poole2016_boundary",
             "poole2016_curves",
+            "poole2016_phases",
+            "poole2016_readouts",
+            "scatter_of_lengths",
             "variance_count",
             "williams1997",
         )

@@ -12,7 +12,11 @@ from widelimit.figures import (
     poole2016,
     poole2016_boundary,
     poole2016_curves,
+    poole2016_phases,
+    poole2016_readouts,
     registry,
+    scatter_of_lengths,
+    tanh_networks,
 )
 
 NAMES = names_of("03-chaos")
@@ -107,7 +111,7 @@ def test_scatter_falls_as_1_over_n_and_is_more_than_one_layers(of):
     widths, variance = scatter["widths"], scatter["variance"]
     q = FIXED[1.3][0]
     _, _, amplitude = expected(
-        "one", [[q]], poole2016.NARROW_LAYER, 1.3**2, BIAS_VAR, lambda s: s[0]
+        "one", [[q]], scatter_of_lengths.LAYER, 1.3**2, BIAS_VAR, lambda s: s[0]
     )
     np.testing.assert_allclose(scatter["variance_theory"], amplitude[-1] / widths, rtol=1e-4)
     np.testing.assert_allclose(scatter["alone"], 2 * q**2 / widths, rtol=1e-4)
@@ -180,7 +184,7 @@ def test_layers_are_counted_until_lengths_stay(plane):
     weight_var, bias_var = parameters(plane)
     target, counted = plane["length"], np.zeros(plane["layers"].shape, int)
     lengths = np.stack([np.broadcast_to(bias_var, target.shape), np.full(target.shape, 15.0)])
-    for layer in range(1, poole2016.LAST_COUNTED + 1):
+    for layer in range(1, poole2016_phases.LAST_COUNTED + 1):
         off = (np.abs(lengths - target) > 0.01 * target).any(axis=0)
         counted = np.where(off, layer, counted)
         lengths = weight_var * normal_mean(lambda u: np.tanh(u) ** 2, lengths) + bias_var
@@ -204,7 +208,7 @@ def test_slow_lengths_take_more_layers(plane):
     assert (np.diff(means) > 0).all()
     # A few layers are enough nearly everywhere.
     assert (layers <= 10).mean() > 0.9
-    assert (plane["layers"][0] == poole2016.LAST_COUNTED).all()
+    assert (plane["layers"][0] == poole2016_phases.LAST_COUNTED).all()
 
 
 # Correlations.
@@ -359,7 +363,7 @@ def conditional(unit, moments, depth, std, fn):
 @each_network
 def test_the_circle_has_the_length_of_the_fixed_point(std):
     q = FIXED[std][0]
-    x = np.asarray(poole2016_curves.circle(np.linspace(0, 6, 7), std, q))
+    x = np.asarray(tanh_networks.circle(np.linspace(0, 6, 7), std, q))
     np.testing.assert_allclose(std**2 * np.mean(x**2, axis=1) + BIAS_VAR, q, rtol=1e-6)
 
 
@@ -531,14 +535,14 @@ def test_the_largest_curvatures_come_in_both_signs(of):
 
 
 def test_targets_are_orthogonal_waves_of_length_1():
-    waves = poole2016_curves.targets().reshape(poole2016_curves.HALF, -1)
+    waves = poole2016_readouts.targets().reshape(poole2016_readouts.HALF, -1)
     np.testing.assert_allclose(waves.T @ waves, np.eye(waves.shape[1]), atol=1e-12)
 
 
 def test_losses_are_shares(of):
     fits = of("poole2016-fig5")
-    names = [f"deep_{d}{end}" for d in poole2016_curves.DEPTHS for end in ("", "_theory")]
-    names += [f"shallow_{n}" for n in poole2016_curves.SHALLOW_WIDTHS]
+    names = [f"deep_{d}{end}" for d in poole2016_readouts.DEPTHS for end in ("", "_theory")]
+    names += [f"shallow_{n}" for n in poole2016_readouts.SHALLOW_WIDTHS]
     for name in names:
         assert fits[name].shape[-1] == len(fits["frequencies"]) == 50
         assert fits[name].min() > 0
@@ -546,9 +550,9 @@ def test_losses_are_shares(of):
 
 
 def test_outputs_have_so_many_dimensions_and_depth_adds_none(of):
-    fits, outputs = of("poole2016-fig5"), poole2016_curves.OUTPUTS
-    names = [f"deep_{d}" for d in poole2016_curves.DEPTHS]
-    names += [f"shallow_{n}" for n in poole2016_curves.SHALLOW_WIDTHS]
+    fits, outputs = of("poole2016-fig5"), poole2016_readouts.OUTPUTS
+    names = [f"deep_{d}" for d in poole2016_readouts.DEPTHS]
+    names += [f"shallow_{n}" for n in poole2016_readouts.SHALLOW_WIDTHS]
     for name in names:
         gained = fits[f"{name}_dimensions"]
         assert (gained < outputs).all()
@@ -563,21 +567,21 @@ def test_ten_layers_fit_as_the_limit_of_many_features(of):
     fits = of("poole2016-fig5")
     theory = fits["deep_10_theory"]
     # The limit of many features errs by 1/D of itself.
-    assert_within(fits["deep_10"], theory, allowance=theory / poole2016_curves.OUTPUTS)
+    assert_within(fits["deep_10"], theory, allowance=theory / poole2016_readouts.OUTPUTS)
     # Sixty features and a small ridge cannot fit more than sixty directions of two hundred.
     assert theory.mean() > 0.3
 
 
 def test_depth_moves_what_is_fitted_from_low_to_high_frequencies(of):
     fits = of("poole2016-fig5")
-    shallow, middle, deep = (fits[f"deep_{depth}"] for depth in poole2016_curves.DEPTHS)
+    shallow, middle, deep = (fits[f"deep_{depth}"] for depth in poole2016_readouts.DEPTHS)
     low, high = 4, 39  # of 5 and of 40 periods
     for less, more in ((shallow, middle), (middle, deep)):
         assert (errors_off((more - less)[:, [low]], 0) > 4).all()
         assert (errors_off((less - more)[:, [high]], 0) > 4).all()
     changes = [
         np.count_nonzero(np.diff(np.sign(fits[f"output_{depth}"])))
-        for depth in poole2016_curves.DEPTHS
+        for depth in poole2016_readouts.DEPTHS
     ]
     # Zeros on the half circle: √(g/q) = √χ₁^L of them, less what the grid does not resolve.
     assert changes[0] < 10 < 20 < changes[2]
@@ -586,7 +590,7 @@ def test_depth_moves_what_is_fitted_from_low_to_high_frequencies(of):
 def test_width_helps_one_hidden_layer_towards_its_limit(of):
     fits = of("poole2016-fig5")
     middle = slice(14, 25)
-    narrow, wide = (fits[f"shallow_{n}"][:, middle] for n in poole2016_curves.SHALLOW_WIDTHS)
+    narrow, wide = (fits[f"shallow_{n}"][:, middle] for n in poole2016_readouts.SHALLOW_WIDTHS)
     assert (errors_off(narrow - wide, 0) > 4).all()
     # With 200 units in between, as everything tends to the limit.
     between, limit = fits["deep_1"][:, middle], fits["deep_1_theory"][middle]
@@ -595,6 +599,6 @@ def test_width_helps_one_hidden_layer_towards_its_limit(of):
 
 
 def test_data_do_not_depend_on_the_key_where_there_is_theory_alone():
-    computed = [poole2016.diagram(jax.random.key(k), "chapter") for k in (1, 2)]
+    computed = [poole2016_phases.diagram(jax.random.key(k), "chapter") for k in (1, 2)]
     for name, values in computed[0].items():
         np.testing.assert_array_equal(values, computed[1][name])

@@ -16,9 +16,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from widelimit.figures import style
-from widelimit.figures.poole2016 import BIAS_VAR, TANH, WEIGHT_STDS, fixed_points
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
+from widelimit.figures.tanh_networks import BIAS_VAR, TANH, WEIGHT_STDS, fixed_points
 from widelimit.lab import networks, passes
 from widelimit.theory import fluctuations, gaussian, signal, susceptibility
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
 from widelimit.figures import style
-from widelimit.figures.poole2016 import BIAS_VAR, TANH, drawn, fixed_points
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, in_groups
+from widelimit.figures.tanh_networks import TANH, circle, fixed_points, on_networks
 from widelimit.lab import boundaries
 from widelimit.progress import clock
 from widelimit.theory import susceptibility
@@ -48,7 +48,7 @@ def boundary(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     Returns:
       ``layers``; ``total``, the sum of the squares of all curvatures, ``[20, layers]``;
       ``total_theory``; ``extremes``: the four smallest and the four largest curvatures,
-      ``[20, layers, 8]``; ``radius``: √(n·q*), the length of a signal.
+      ``[20, layers, 8]``; ``radius``: √(n·q*), the length of a signal; ``width``.
 
     Raises:
       ValueError: a network whose output does not change its sign; another key helps.
@@ -57,10 +57,10 @@ def boundary(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     """
     width, count = {"chapter": (200, 2), "paper": (200, 40)}[scale]
     q, w = float(fixed_points().var[-1]), WEIGHT_STD**2
-    x = np.array([[np.sqrt(2 * (q - BIAS_VAR) / w), 0.0]])
+    x = circle(np.zeros(1), WEIGHT_STD, q)
     keys = jax.random.split(key, REPLICATES * count)
     with clock("boundaries", {"chapter": 4, "paper": 60}[scale]):
-        forms, crossed = drawn(_bends, (2, *[width] * DEPTH, 1), w, x, keys)
+        forms, crossed = on_networks(_bends, (2, *[width] * DEPTH, 1), w, x, keys)
         if not crossed.all():
             raise ValueError("an output has one sign on the whole circle; try another key")
         bends = np.linalg.eigvalsh(forms)
@@ -72,6 +72,7 @@ def boundary(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         "total_theory": np.asarray(theory),
         "extremes": in_groups(extremes).mean(axis=1),
         "radius": np.array(np.sqrt(width * q)),
+        "width": np.array(width),
     }
 
 

@@ -1,8 +1,6 @@
-"""Poole et al. 2016, figures 3, 4C to 4E and 5: a circle on its way through random networks."""
+"""Poole et al. 2016, figures 3 and 4C to 4E: a circle on its way through random networks."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -12,32 +10,25 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
 from widelimit.figures import style
-from widelimit.figures.poole2016 import BIAS_VAR, TANH, WEIGHT_STDS, draw_networks, fixed_points
-from widelimit.figures.poole2016 import drawn as drawn_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each
+from widelimit.figures.tanh_networks import (
+    BIAS_VAR,
+    TANH,
+    WEIGHT_STDS,
+    circle,
+    draw_networks,
+    fixed_points,
+    looks,
+    on_networks,
+)
 from widelimit.lab import curves as moving_curves
-from widelimit.theory import angle_map, curve_fluctuations, curves, regression
+from widelimit.theory import angle_map, curve_fluctuations, curves
 
 #: Points of the circle that figure 3.7 shows and joins, and every how many of them has derivatives.
 AROUND, SPARSE = 500, 10
 #: Layers of figure 3.7, frequencies that are measured, principal components that are counted.
 SHOWN, FREQUENCIES, COMPONENTS = (5, 10), 8, 5
-
-
-def circle(t, weight_std: float, q: float):
-    """The circle in a plane of inputs that has length q in the first layer.
-
-    Args:
-      t: angles, ``[points]``.
-      weight_std: σ_w.
-      q: q¹.
-
-    Returns:
-      Inputs, ``[points, 2]``.
-    """
-    radius = (2 * (q - BIAS_VAR)) ** 0.5 / weight_std
-    return radius * jnp.stack([jnp.cos(t), jnp.sin(t)], axis=1)
 
 
 def _geometry(made):
@@ -95,16 +86,16 @@ def circles(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     t = 2 * np.pi / AROUND * np.arange(AROUND)
     for (std, q), one in each(zip(WEIGHT_STDS, fixed_points().var, strict=True), key, "circles"):
         keys, x = jax.random.split(one, REPLICATES), circle(t, std, q)
-        drawn = drawn_networks(_geometry, (2, *[width] * depth, 1), std**2, x, keys)
+        drawn = on_networks(_geometry, (2, *[width] * depth, 1), std**2, x, keys)
         shown = drawn.pop("shown")
         shown -= shown.mean(axis=2, keepdims=True)
         # Only the plane of one network is kept: the signs of components are not defined.
-        left, values, _ = np.linalg.svd(shown[0], full_matrices=False)
-        values_of_all = np.linalg.svd(shown, compute_uv=False)
-        shares = values_of_all**2 / np.sum(values_of_all**2, axis=-1, keepdims=True)
+        left, _, _ = np.linalg.svd(shown[0], full_matrices=False)
+        values = np.linalg.svd(shown, compute_uv=False)
+        shares = values**2 / np.sum(values**2, axis=-1, keepdims=True)
         drawn |= {"shares": shares[..., :COMPONENTS]}
         found |= {f"{std}_{name}": value for name, value in drawn.items()}
-        found[f"{std}_plane"] = left[..., :2] * values[:, None, :2] / width**0.5
+        found[f"{std}_plane"] = left[..., :2] * values[0, :, None, :2] / width**0.5
         found |= {f"{std}_{name}_theory": value for name, value in _expected(std, q, depth).items()}
         drift = vars(curve_fluctuations.circle(TANH, q, depth, std**2, q - BIAS_VAR))
         found |= {f"{std}_{name}_drift": np.asarray(value) for name, value in drift.items()}
@@ -161,122 +152,13 @@ def draw_lengths_and_bends(data: dict[str, np.ndarray]) -> Canvas:
     layers = np.arange(1, data[f"{WEIGHT_STDS[0]}_length"].shape[1] + 1)
     names = {"curvature": "curvature κ", "length": "length", "tangent_length": "tangent's length"}
     for axis, (what, name) in zip(axes, names.items(), strict=True):
-        for std, color, marker in zip(WEIGHT_STDS, style.KINDS[:3], "os^", strict=True):
+        for std, color, marker in looks():
             axis.plot(layers, data[f"{std}_{what}_theory"], color=style.THEORY, lw=1.2)
             draw_points(axis, layers, data[f"{std}_{what}"], f"σ_w = {std}", marker, color)
         axis.set(yscale="log", xlabel="layer l", title=name)
     axes[0].set_yticks([0.3, 0.5, 1, 2, 4], ["0.3", "0.5", "1", "2", "4"])
     axes[0].yaxis.set_minor_locator(NullLocator())
     draw_networks(axes[0])
-    return figure
-
-
-#: Of figure 3.10: σ_w, outputs, points on half a circle, and the ridge over outputs times q*.
-EXPRESSIVE_STD, OUTPUTS, HALF, RIDGE = 4.0, 60, 200, 1e-6
-#: Hidden layers of the deep networks, and widths of the shallow ones.
-DEPTHS, SHALLOW_WIDTHS = (1, 4, 10), (50, 1000)
-
-
-@cache
-def targets() -> np.ndarray:
-    """Sines and cosines with 1, 2, … periods on the half circle, of length 1.
-
-    Returns:
-      Shape ``[points, 2, frequencies]``.
-    """
-    turns = 2 * np.pi * np.outer(np.arange(HALF) / HALF, np.arange(1, HALF // 4 + 1))
-    return np.stack([np.sin(turns), np.cos(turns)], axis=1) / np.sqrt(HALF / 2)
-
-
-def _readouts(made):
-    """Outputs of random readouts of each depth of ``DEPTHS``: units of the layer above are such."""
-    network, x = made
-    first, hidden, _ = network.preactivations(x)
-    h = jnp.concatenate([first, hidden])
-    return h[jnp.array(DEPTHS), :, :OUTPUTS]
-
-
-def _outputs(made):
-    network, x = made
-    return network(x)[None]
-
-
-def expressivity(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
-    """How well linear readouts of random networks fit waves on half a circle.
-
-    Args:
-      key: a random key.
-      scale: sets the width of the deep networks.
-
-    Returns:
-      ``frequencies``; for each depth D: ``deep_D``, the loss of ridge regression by frequency,
-      ``[20, frequencies]``, ``deep_D_theory``, and ``output_D``, one output along the half circle;
-      for each width N of one hidden layer: ``shallow_N``; and for each of these ``_dimensions``,
-      ``[20]``: what all waves of a basis together gain. The depths are those of one network.
-
-    Source: Poole et al. 2016, figure 5; chapter 3, equation (3.22).
-    """
-    width = {"chapter": 200, "paper": 1000}[scale]
-    index = WEIGHT_STDS.index(EXPRESSIVE_STD)
-    w, q = EXPRESSIVE_STD**2, float(fixed_points().var[index])
-    t = np.pi * np.arange(HALF) / HALF
-    x = circle(t, EXPRESSIVE_STD, q)
-    waves = targets().reshape(HALF, -1)
-    found = {"frequencies": np.arange(1, HALF // 4 + 1)}
-    runs = {tuple(f"deep_{depth}" for depth in DEPTHS): (2, *[width] * (max(DEPTHS) + 1), 1)}
-    runs |= {(f"shallow_{n}",): (2, n, OUTPUTS) for n in SHALLOW_WIDTHS}
-    ridge = RIDGE * OUTPUTS * q
-    for (names, widths), one in each(runs.items(), key, "networks"):
-        measure = _outputs if len(names) == 1 else _readouts
-        outputs = drawn_networks(measure, widths, w, x, jax.random.split(one, REPLICATES))
-        gram = outputs @ outputs.swapaxes(2, 3) + ridge * np.eye(HALF)
-        inverse = ridge * np.linalg.inv(gram)
-        losses = np.sum(waves * (inverse @ waves), axis=2)
-        dimensions = HALF - np.trace(inverse, axis1=2, axis2=3)
-        for index, name in enumerate(names):
-            found[name] = losses[:, index].reshape(REPLICATES, 2, -1).mean(axis=1)
-            found[f"{name}_dimensions"] = dimensions[:, index]
-            if name.startswith("deep"):
-                found[name.replace("deep", "output")] = outputs[0, index, :, 0]
-    harmonics = np.asarray(curves.harmonics(TANH, q, max(DEPTHS) + 1, w, q - BIAS_VAR))
-    waves_of = np.cos(np.outer(t, np.arange(harmonics.shape[1])))
-    apart = np.abs(np.subtract.outer(np.arange(HALF), np.arange(HALF)))
-    for depth in DEPTHS:
-        kernel = (waves_of @ harmonics[depth])[apart]
-        losses = regression.random_features_loss(
-            jnp.asarray(kernel), jnp.asarray(waves), OUTPUTS, ridge
-        )
-        found[f"deep_{depth}_theory"] = np.asarray(losses).reshape(2, -1).mean(axis=0)
-    return found
-
-
-def draw_expressivity(data: dict[str, np.ndarray]) -> Canvas:
-    """Outputs along the half circle, and losses by frequency for depths and for widths."""
-    figure = plt.figure(figsize=(6.4, 6.2))
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.25])
-    panels = top.subplots(1, 3, sharey=True)
-    t = np.arange(HALF) / HALF
-    for axis, depth in zip(panels, DEPTHS, strict=True):
-        axis.plot(t, data[f"output_{depth}"], color=style.EXPERIMENT, lw=1)
-        axis.set(title=f"L = {depth}", xlabel="angle / π", xticks=[0, 0.5, 1])
-    panels[0].set_ylabel("one output")
-    axes = bottom.subplots(1, 2, sharey=True)
-    frequencies, shown = data["frequencies"], slice(0, None, 3)
-    for depth, marker, color in zip(DEPTHS, "os^", style.width_colors(3), strict=True):
-        axes[0].plot(frequencies, data[f"deep_{depth}_theory"], color=style.THEORY, lw=1)
-        found = data[f"deep_{depth}"][:, shown]
-        draw_points(axes[0], frequencies[shown], found, f"L = {depth}", marker, color)
-    axes[1].plot(frequencies, data["deep_1_theory"], color=style.THEORY, lw=1)
-    for n, marker, color in zip(
-        SHALLOW_WIDTHS, "D^", (style.KINDS[1], style.KINDS[3]), strict=True
-    ):
-        found = data[f"shallow_{n}"][:, shown]
-        draw_points(axes[1], frequencies[shown], found, f"n = {n:,}", marker, color)
-    axes[0].set(ylabel="loss", title="depths, at one width", ylim=(-0.05, 1.45), yticks=[0, 0.5, 1])
-    axes[1].set_title("widths, one hidden layer")
-    for axis in axes:
-        axis.set_xlabel("periods of the wave")
-        axis.legend(ncols=2, loc="upper center", columnspacing=1, handletextpad=0.3)
     return figure
 
 
@@ -301,15 +183,5 @@ FIGURES = (
         draw_lengths_and_bends,
         {"chapter": 8, "paper": 600},
         data_of="poole2016-fig3",
-    ),
-    Figure(
-        "poole2016-fig5",
-        "poole2016",
-        "figure 5",
-        "03-chaos",
-        "What linear readouts of deep and of shallow random networks can fit",
-        expressivity,
-        draw_expressivity,
-        {"chapter": 8, "paper": 60},
     ),
 )

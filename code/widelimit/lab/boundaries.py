@@ -62,17 +62,19 @@ def derivatives(
       Gradients and matrices of second derivatives, for l = 1, …, L.
 
     Raises:
-      ValueError: several outputs, or hidden layers of different widths.
+      ValueError: several outputs, hidden layers of different widths, φ with kinks.
     """
     widths = network.widths
     if widths[-1] != 1 or len(set(widths[1:-1])) != 1:
         raise ValueError(f"widths={widths}: give hidden layers of one width and one output")
+    phi = network.activation
+    if phi.kinks or phi.second_derivative is None:
+        raise ValueError(f"{phi.name} has kinks, or no known φ″; a bent surface needs a smooth φ")
     h = jnp.concatenate(network.preactivations(jnp.asarray(x, jnp.float32)[None])[:-1])[:, 0]
     # Layer l's weights read from it, as in h′ = x W: rows are its units. The output's come last.
     n = widths[1]
     above = [one.matrices() for one in network.layers[1:-1]]
     above = jnp.concatenate([jnp.zeros((0, n, n), jnp.float32), *above])
-    phi = network.activation
     slope, bend = phi.derivative(h), phi.second_derivative(h)
 
     def through(u, matrix, slope, bend):

@@ -173,11 +173,16 @@ class FullyConnected(nnx.Module):
 
         key_kernels, key_biases = jax.random.split(key)
         generator, made = LAWS[law]
-        kernels = [made(one) for one in _drawn(generator, key_kernels, kernel_shapes)]
         if not isinstance(bias_var, jax.core.Tracer) and bias_var == 0:
+            kernels = _drawn(generator, key_kernels, kernel_shapes)
             biases = [jnp.zeros(shape, jnp.float32) for shape in bias_shapes]
+        elif generator is jax.random.normal:  # one call, as each compiles a generator
+            both = _drawn(generator, key_kernels, kernel_shapes + bias_shapes)
+            kernels, biases = both[: len(groups)], both[len(groups) :]
         else:
+            kernels = _drawn(generator, key_kernels, kernel_shapes)
             biases = _drawn(jax.random.normal, key_biases, bias_shapes)
+        kernels = [made(one) for one in kernels]
         roles = [role for (_, _, role), _ in groups]
         self.layers = nnx.data(
             [

@@ -18,7 +18,7 @@ from jaxtyping import ArrayLike, Float
 
 from widelimit.activations import Activation
 from widelimit.theory import gaussian
-from widelimit.theory.arguments import checked
+from widelimit.theory.arguments import checked, checked_depth, need_float64
 
 #: Chebyshev nodes in the angle.
 NODES = 96
@@ -63,10 +63,8 @@ class AngleMap:
         Raises:
           ValueError: depth below 1.
         """
-        if depth < 1:
-            raise ValueError(f"depth={depth} must be an integer, at least 1: layer 1 is the start.")
         found = [np.asarray(correlation, float)]
-        for _ in range(depth - 1):
+        for _ in range(checked_depth(depth) - 1):
             found.append(self(found[-1]))
         return np.stack(found)
 
@@ -84,10 +82,12 @@ def at_fixed_point(activation: Activation, var: float, weight_var: float) -> Ang
       layer to layer an error near c = 1 is multiplied by χ₁.
 
     Raises:
-      ValueError: an argument out of its range; a q* that no σ_b² ≥ 0 makes a fixed point.
+      ValueError: JAX is not in 64-bit mode; an argument out of its range; a q* that no σ_b² ≥ 0
+        makes a fixed point.
 
     Source: chapter 3, equation (3.7).
     """
+    need_float64("angle maps")
     q, weight_var = checked(var=float(var), weight_var=float(weight_var))
     nodes, values, square = (np.asarray(x, float) for x in _values(activation, q, weight_var))
     bias_var = float(q) - float(square)

@@ -40,3 +40,36 @@ def checked(**arguments: ArrayLike) -> list[Array]:
         if not good.all():
             raise ValueError(f"{name} contains {x[~good].flat[0]}; {law}.")
     return arrays
+
+
+def checked_depth(depth: int) -> int:
+    """A number of layers.
+
+    Args:
+      depth: at least 1.
+
+    Returns:
+      The same.
+
+    Raises:
+      ValueError: no whole number of at least 1.
+    """
+    if not (isinstance(depth, int | np.integer) and depth >= 1):
+        raise ValueError(f"depth={depth} must be an integer, at least 1: layer 1 is the start.")
+    return int(depth)
+
+
+def need_float64(what: str) -> None:
+    """Refuse to compute in float32 what needs more.
+
+    Args:
+      what: is computed, in the plural.
+
+    Raises:
+      ValueError: JAX is not in 64-bit mode.
+    """
+    if not jax.config.jax_enable_x64:
+        raise ValueError(
+            f"jax_enable_x64 is off, and {what} need float64; "
+            'jax.config.update("jax_enable_x64", True) turns it on.'
+        )

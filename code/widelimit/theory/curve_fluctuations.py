@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from widelimit.activations import Activation
-from widelimit.theory.arguments import checked
+from widelimit.theory.arguments import checked, checked_depth, need_float64
 
 #: Step and reach of the trapezoidal rule for h, and nodes of the Gauss–Hermite rules for v and a,
 #: in which everything is a polynomial of degree 8 at most.
@@ -63,16 +63,15 @@ def circle(
       below 1e-6 up to var = 15.
 
     Raises:
-      ValueError: an argument out of its range; φ with kinks.
+      ValueError: JAX is not in 64-bit mode; an argument out of its range; φ with kinks.
     """
+    need_float64("1/n terms")
     q, g, weight_var = checked(var=var, metric=metric, weight_var=weight_var)
     if not 0 < metric < var:
         raise ValueError(f"metric={metric} must lie strictly between 0 and var={var}.")
-    if activation.kinks:
-        raise ValueError(f"{activation.name} has kinks; these terms need a smooth φ.")
-    if depth < 1:
-        raise ValueError(f"depth={depth} must be an integer, at least 1: layer 1 is the start.")
-    return CurveDrift(*_drifts(activation, depth, q, g, weight_var))
+    if activation.kinks or activation.second_derivative is None:
+        raise ValueError(f"{activation.name} has kinks, or no φ″ is known; give a smooth φ.")
+    return CurveDrift(*_drifts(activation, checked_depth(depth), q, g, weight_var))
 
 
 def _full(s):

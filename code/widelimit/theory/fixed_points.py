@@ -97,26 +97,27 @@ def attractor(
         raise ValueError(f"start={start} must lie between {polar.SMALLEST} and {polar.LARGEST}.")
     parameters = checked(weight_var=weight_var, bias_var=bias_var, keep_prob=keep_prob)
     shape, size = parameters[0].shape, parameters[0].size
-    # Whole blocks, the last one padded: one loop body, whatever the number of points.
-    blocks = (
-        jnp.pad(x.reshape(-1), (0, -size % POINTS_AT_ONCE), constant_values=1) for x in parameters
-    )
+    # Whole blocks, the last one padded: compiled once, whatever the number of points.
+    missing = max(1, -(-size // POINTS_AT_ONCE)) * POINTS_AT_ONCE - size
+    padded = [np.pad(x.reshape(-1), (0, missing), constant_values=1) for x in parameters]
     scan = np.sort([*SCAN, start])
-    fields = _attractors(
+    block = partial(
+        _attractors,
         polar.profile(activation),
         jnp.asarray(scan),
         int(np.searchsorted(scan, start)),
         activation.degree is not None,
-        *(x.reshape(-1, POINTS_AT_ONCE) for x in blocks),
     )
-    return FixedPoint(*(np.asarray(x).reshape(-1)[:size].reshape(shape) for x in fields))
+    blocks = zip(*(x.reshape(-1, POINTS_AT_ONCE) for x in padded), strict=True)
+    fields = zip(*(block(*each) for each in blocks), strict=True)
+    return FixedPoint(*(np.concatenate(x)[:size].reshape(shape) for x in fields))
 
 
 @jax.jit
 def _attractors(profile, scan, begin, homogeneous, *parameters):
     moments = jax.vmap(partial(polar.second_moment, profile))(scan)
     point = partial(_attractor, profile, scan, moments, begin, homogeneous)
-    return jax.lax.map(lambda block: jax.vmap(point)(*block), parameters)
+    return jax.vmap(point)(*parameters)
 
 
 def _attractor(profile, scan, moments, begin, homogeneous, weight_var, bias_var, keep_prob):

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from widelimit.activations import Activation
-from widelimit.theory.arguments import checked
+from widelimit.theory.arguments import checked, need_float64
 from widelimit.theory.signal import RESOLUTION
 
 #: Nodes of the trapezoidal rule: for tanh it is exact to rounding up to variance 50.
@@ -106,9 +106,11 @@ def at_fixed_point(
       1e-8 up to var = 50 and correlations of ±0.99, for φ that grows no faster than u².
 
     Raises:
-      ValueError: an argument out of its range; φ with kinks; a fixed point that repels, or one on
-        the line between, where fluctuations add up from layer to layer without end.
+      ValueError: JAX is not in 64-bit mode; an argument out of its range; φ with kinks; a fixed
+        point that repels, or one on the line between, where fluctuations add up from layer to
+        layer without end.
     """
+    need_float64("fluctuations")
     q, weight_var = (float(x) for x in checked(var=var, weight_var=weight_var))
     if q == 0:
         raise ValueError("var=0; at the fixed point 0 there is nothing to fluctuate.")

@@ -33,6 +33,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from widelimit.activations import Activation
+from widelimit.theory.arguments import need_float64
 from widelimit.theory.quadrature import places_of
 
 #: Variances between which the integrals are good.
@@ -131,11 +132,7 @@ def profile(activation: Activation) -> Profile:
     Raises:
       ValueError: JAX is not in 64-bit mode; φ jumps elsewhere than at 0; φ is NaN somewhere.
     """
-    if not jax.config.jax_enable_x64:
-        raise ValueError(
-            'jax_enable_x64 is off, and phases need float64; jax.config.update("jax_enable_x64", '
-            "True) turns it on."
-        )
+    need_float64("phases")
     elsewhere = [k for k, j in zip(activation.kinks, activation.jumps, strict=True) if k and j]
     if elsewhere:
         raise ValueError(

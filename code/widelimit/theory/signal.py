@@ -27,16 +27,10 @@ from jaxtyping import Array, Float
 from widelimit import closed_forms
 from widelimit.activations import Activation
 from widelimit.theory import gaussian
-from widelimit.theory.arguments import Entries, checked
+from widelimit.theory.arguments import Entries, checked, checked_depth
 
 #: A slope within this of 1 counts as 1: slopes are known to about 1e-12.
 RESOLUTION = 1e-10
-
-
-def _checked_depth(depth):
-    if depth < 1:
-        raise ValueError(f"depth={depth} must be an integer, at least 1: layer 1 is the start.")
-    return depth
 
 
 def _positive(q):
@@ -192,7 +186,7 @@ def lengths(
     Source: Poole et al. 2016.
     """
     arguments = checked(var=var, weight_var=weight_var, bias_var=bias_var, keep_prob=keep_prob)
-    return _lengths(activation, _checked_depth(depth), *arguments)
+    return _lengths(activation, checked_depth(depth), *arguments)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -326,7 +320,7 @@ def correlations(
         bias_var=bias_var,
         keep_prob=keep_prob,
     )
-    return _correlations(activation, _checked_depth(depth), *arguments)
+    return _correlations(activation, checked_depth(depth), *arguments)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
