@@ -244,7 +244,7 @@ def test_the_shift_is_sampled(sampled):
 @pytest.mark.parametrize(
     ("phi", "var", "correlation", "weight_var", "message"),
     [
-        (TANH, 0.0, 0.3, 0.5, "var=0; at the fixed point 0 there is nothing to fluctuate"),
+        (TANH, 0.0, 0.3, 0.5, "var=0; a signal of length 0 has nothing to fluctuate"),
         (TANH, -1.0, 0.3, 0.5, "var contains -1.0; variances must be finite"),
         (TANH, 1.0, 0.3, -0.5, "weight_var contains -0.5; variances must be finite"),
         (TANH, 1.0, 1.0, 0.5, "correlation=1.0 must lie strictly between −1 and 1"),

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
+from widelimit import ledger
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
@@ -288,10 +289,8 @@ def compared(
         allowed += limit * rate ** ((LAST if limit == 1 else FIRST) - 1) + 1e-6
     if slope == number:
         return limit, predicted, found, allowed
-    count = len(found)
-    without_one = (found.sum() - found) / (count - 1)
-    pseudo = -count / np.log(found.mean()) + (count - 1) / np.log(without_one)
     allowed /= predicted * np.log(predicted) ** 2
+    pseudo = ledger.pseudo_values(lambda slope: -1 / np.log(slope), found)
     return -1 / np.log(limit), -1 / np.log(predicted), pseudo, allowed
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Key
 
 from widelimit.lab.networks import FullyConnected
 
@@ -17,21 +17,23 @@ def backpropagated(
     network: FullyConnected,
     x: Float[ArrayLike, "batch d"],
     loss: Callable[[Float[Array, "batch outputs"]], Float[Array, ""]],
+    key: Key[Array, ""] | None = None,
 ) -> list[Float[Array, "_layers batch _width"]]:
     r"""The back-propagated gradients :math:`\delta^l = \partial\mathcal L/\partial h^l`.
 
     Args:
-      network: the network, without dropout.
+      network: the network.
       x: inputs, shape ``[batch, d]``.
       loss: from the outputs of the batch to a number. Where it is a sum over examples each row of
         the result is the gradient of one example.
+      key: for dropout, as for the network; None leaves dropout out.
 
     Returns:
       δ^1, …, δ^{L+1}, stacked as the pre-activations are.
     """
     shapes = jax.eval_shape(lambda: network.preactivations(x))
     zeros = [jnp.zeros(one.shape, jnp.float32) for one in shapes]
-    return jax.grad(lambda shifts: loss(network.preactivations(x, shifts=shifts)[-1][-1]))(zeros)
+    return jax.grad(lambda shifts: loss(network.preactivations(x, key, shifts)[-1][-1]))(zeros)
 
 
 def by_layer(

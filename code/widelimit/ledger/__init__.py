@@ -7,6 +7,7 @@ from widelimit.ledger.estimate import (
     exact_semilog_slope,
     loglog_slope,
     mean,
+    pseudo_values,
     semilog_slope,
 )
 from widelimit.ledger.render import format_number
@@ -19,5 +20,6 @@ __all__ = [
     "format_number",
     "loglog_slope",
     "mean",
+    "pseudo_values",
     "semilog_slope",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import special
 
@@ -84,6 +86,35 @@ def mean(replicates: ArrayLike) -> Estimate:
         bad = int(np.flatnonzero(~np.isfinite(x))[0])
         raise ValueError(f"replicates[{bad}] is {x[bad]}; find out why before averaging over it")
     return Estimate(float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x))), len(x) - 1)
+
+
+def pseudo_values(
+    statistic: Callable[[Float[np.ndarray, ...]], float], replicates: ArrayLike
+) -> Float[np.ndarray, " replicates"]:
+    r"""The jackknife: replicates of a curved function of a mean.
+
+    .. math:: R\,f(\bar x) - (R - 1)\,f(\bar x_{(r)})
+
+    with :math:`\bar x_{(r)}` the mean without replicate r. Their :func:`mean` is an estimate of f
+    at the true mean, free of bias to order 1/R, with an error that knows of all correlations.
+
+    Args:
+      statistic: f, smooth, from the mean of the replicates, shape ``[...]``, to a number.
+      replicates: shape ``[replicates, ...]``, each from its own random key.
+
+    Returns:
+      One number for each replicate.
+
+    Raises:
+      ValueError: fewer than two replicates.
+    """
+    x = np.asarray(replicates, dtype=float)
+    count = len(x) if x.ndim else 0
+    if count < 2:
+        raise ValueError(f"replicates has shape {x.shape}; the jackknife needs at least two")
+    without_one = (x.sum(axis=0) - x) / (count - 1)
+    whole = statistic(x.mean(axis=0))
+    return np.array([count * whole - (count - 1) * statistic(one) for one in without_one])
 
 
 def loglog_slope(x: ArrayLike, y: ArrayLike) -> Estimate:
