@@ -28,14 +28,14 @@ STARTS = {
     1.3: (0.97, 1.0),
     1.5: (0.985, 1.0),
     1.7: (0.99, 1.0),
-    2.0: (0.15, 0.94),
+    2.0: (0.08, 0.95),
     2.5: (0.05, 0.7),
     4.0: (0.03, 0.4),
 }
 #: Layers over which a rate is fitted: from this one, where lengths have settled, to the last.
 FIRST, LAST = 3, {1.0: 12, 1.3: 22, 1.5: 40, 1.7: 40, 2.0: 40, 2.5: 20, 4.0: 12}
 #: Networks in a replicate: more where the rate is small.
-NETWORKS = {1.0: 2, 1.3: 4, 1.5: 8, 1.7: 32, 2.0: 20, 2.5: 10, 4.0: 8}
+NETWORKS = {1.0: 2, 1.3: 4, 1.5: 8, 1.7: 32, 2.0: 48, 2.5: 12, 4.0: 12}
 #: Inputs in a group.
 GROUP = 8
 #: Two lengths q¹, over q*, whose difference is followed, and the layers of the fit.
@@ -167,7 +167,7 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
 
 def depth_scale(
-    data: dict[str, np.ndarray], weight_var: float, what: str
+    data: dict[str, np.ndarray], weight_var: float, what: str, rate: bool = False
 ) -> tuple[float, float, np.ndarray]:
     """A depth scale, fitted to a difference over the layers.
 
@@ -175,6 +175,7 @@ def depth_scale(
       data: from :func:`fading`.
       weight_var: one of ``WEIGHT_VARS``.
       what: ``"difference"``, of covariances, or ``"length"``.
+      rate: give 1/ξ, the slope itself, in place of ξ.
 
     Returns:
       −1/slope of the logarithm of the difference: of the limit, of the limit with its 1/n term, and
@@ -186,7 +187,8 @@ def depth_scale(
     )
 
     def fitted(difference):
-        return -1 / ledger.exact_semilog_slope(layers, difference)
+        slope = -ledger.exact_semilog_slope(layers, difference)
+        return slope if rate else 1 / slope
 
     predicted = limit + drift / int(data["width"])
     return fitted(limit), fitted(predicted), ledger.pseudo_values(fitted, measured)
@@ -221,12 +223,15 @@ def draw_fading(data: dict[str, np.ndarray]) -> Canvas:
     return figure
 
 
-def scales(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
+def scales(
+    key: jax.Array, scale: str, followed: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
     """The three depth scales over σ_w².
 
     Args:
       key: a random key, for :func:`fading`.
       scale: as there.
+      followed: what that has returned for them, where it is known already.
 
     Returns:
       As :func:`fading`, and ``weight_vars``, ``[n]``; ``xi_q``, ``xi_c`` and ``xi_grad``, the last
@@ -240,7 +245,7 @@ def scales(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     below = edge - np.geomspace(1e-3, edge - 0.3, 60)
     weight_vars = np.sort(np.concatenate([below, near]))
     found = phases.phase_diagram(TANH, weight_vars, BIAS_VAR)
-    return fading(key, scale) | {
+    return (followed or fading(key, scale)) | {
         "weight_vars": weight_vars,
         "xi_q": np.asarray(found.xi_q),
         "xi_c": np.asarray(found.xi_c),

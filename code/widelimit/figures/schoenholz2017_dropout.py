@@ -162,7 +162,7 @@ def draw_parted(data: dict[str, np.ndarray]) -> Canvas:
         label = f"ρ = {keep_prob:g}"
         axes[0].plot(data["weight_vars"], data[f"line_{keep_prob}_c"], color=color, label=label)
         axes[1].plot(data["weight_vars"], data[f"line_{keep_prob}_xi"], color=color)
-    for keep_prob, marker in zip(MEASURED, "o^", strict=True):
+    for keep_prob, marker in zip(MEASURED, "o^s", strict=False):
         for axis, measure in zip(axes, (settled, depth_scale), strict=True):
             cases = [measure(data, keep_prob, w) for w in WEIGHT_VARS]
             _, predicted, found = zip(*cases, strict=True)

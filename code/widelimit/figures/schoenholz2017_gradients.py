@@ -16,13 +16,12 @@ from widelimit.figures.tanh_networks import TANH, many_networks
 from widelimit.lab import passes
 from widelimit.theory import gradient_growth, phases
 
-#: σ_w² of the networks, with the edge in the middle, and how many a replicate has of each.
-NETWORKS = {1.0: 2, 1.5: 4, 1.761: 20, 3.0: 4, 4.0: 4}
+#: σ_w² of the networks, with the edge in the middle, and how many a replicate has of each: the
+#: first ones measure the 1/n term.
+NETWORKS = {1.0: 200, 1.5: 8, 1.761: 20, 3.0: 40, 4.0: 16}
 WEIGHT_VARS = tuple(NETWORKS)
 #: Number of hidden layers, and those over which growth is fitted: both ends leave a trace.
 DEPTH, FITTED = 48, np.arange(9, 40)
-#: The narrow networks in which the 1/n term is measured: width, σ_w², and how many a replicate.
-NARROW, NARROW_WEIGHT_VAR, NARROW_NETWORKS = 40, 1.0, 100
 #: Dimension of the input.
 INPUTS = 10
 
@@ -54,12 +53,6 @@ def one_input(weight_var: float, q: float) -> np.ndarray:
     return np.full((1, INPUTS), np.sqrt((q - BIAS_VAR) / weight_var))
 
 
-def _measured(weight_var, q, width, key, count):
-    widths = (INPUTS, *[width] * DEPTH, 1)
-    x = one_input(weight_var, q)
-    return many_networks(logarithms, widths, weight_var, x, key, count, BIAS_VAR)
-
-
 def gradients(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     """Squared gradients by layer in random networks, and their growth.
 
@@ -69,24 +62,20 @@ def gradients(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Returns:
       ``width``; for each σ_w² W: ``W_logarithm``, of the mean squares, averaged over networks,
-      ``[20, depth]``; ``W_growth``, the terms log χ₁, drift, spread and dependence, ``[4]``;
-      ``narrow_logarithm`` and ``narrow_width``.
+      ``[20, depth]``; ``W_growth``, the terms log χ₁, drift, spread and dependence, ``[4]``.
 
     Source: Schoenholz et al. 2017; chapter 4, equations (4.6), (4.8) and (4.9).
     """
-    width = {"chapter": 100, "paper": 300}[scale]
-    found = {"width": np.array(width), "narrow_width": np.array(NARROW)}
+    width = {"chapter": 50, "paper": 300}[scale]
+    widths, found = (INPUTS, *[width] * DEPTH, 1), {"width": np.array(width)}
     point = phases.phase_diagram(TANH, np.array(WEIGHT_VARS), BIAS_VAR)
     for (weight_var, q), one in each(zip(WEIGHT_VARS, point.var, strict=True), key, "gradients"):
-        of_these, of_narrow = jax.random.split(one)
-        count = NETWORKS[weight_var]
-        found[f"{weight_var}_logarithm"] = _measured(weight_var, q, width, of_these, count)
+        x, count = one_input(weight_var, q), NETWORKS[weight_var]
+        drawn = many_networks(logarithms, widths, weight_var, x, one, count, BIAS_VAR)
         growth = gradient_growth.at_fixed_point(TANH, q, weight_var, BIAS_VAR)
         terms = growth.limit, growth.drift, growth.spread, growth.dependence
+        found[f"{weight_var}_logarithm"] = drawn
         found[f"{weight_var}_growth"] = np.array(terms)
-        if weight_var == NARROW_WEIGHT_VAR:
-            narrow = _measured(weight_var, q, NARROW, of_narrow, NARROW_NETWORKS)
-            found["narrow_logarithm"] = narrow
     return found
 
 
@@ -104,18 +93,18 @@ def growth(logarithm: np.ndarray, fitted: np.ndarray = FITTED) -> np.ndarray:
     return -logarithm[:, fitted - 1] @ centred / (centred @ centred)
 
 
-def predicted(data: dict[str, np.ndarray], weight_var: float, width: float) -> float:
-    """The growth that is predicted at a width.
+def predicted(data: dict[str, np.ndarray], weight_var: float) -> float:
+    """The growth that is predicted at the width of the networks.
 
     Args:
       data: from :func:`gradients`.
       weight_var: one of ``WEIGHT_VARS``.
-      width: n.
 
     Returns:
       In nats a layer.
     """
-    return gradient_growth.GradientGrowth(*data[f"{weight_var}_growth"]).at_width(width)
+    terms = gradient_growth.GradientGrowth(*data[f"{weight_var}_growth"])
+    return terms.at_width(int(data["width"]))
 
 
 def draw_gradients(data: dict[str, np.ndarray]) -> Canvas:
@@ -125,7 +114,7 @@ def draw_gradients(data: dict[str, np.ndarray]) -> Canvas:
     for weight_var, color, marker in zip(WEIGHT_VARS, style.KINDS, "os^Dv", strict=False):
         found = data[f"{weight_var}_logarithm"]
         found = (found - found[:, -1:]) / np.log(10)
-        rate = predicted(data, weight_var, int(data["width"])) / np.log(10)
+        rate = predicted(data, weight_var) / np.log(10)
         limit = data[f"{weight_var}_growth"][0] / np.log(10)
         axis.plot(layers, rate * (DEPTH - layers), color=style.THEORY, lw=1.2)
         axis.plot(layers, limit * (DEPTH - layers), ":", color=style.GUIDE, lw=1.2)

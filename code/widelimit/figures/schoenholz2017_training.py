@@ -22,17 +22,17 @@ from widelimit.lab import networks, training
 from widelimit.theory import phases
 
 #: σ_w² of the networks: in order, about the edge, in chaos.
-ORDERED, AROUND, CHAOTIC = (0.6, 0.75, 0.9, 1.05), (1.4, 1.761, 2.2), (3.0, 4.5, 9.0)
+ORDERED, AROUND, CHAOTIC = (0.75, 0.9, 1.05), (1.4, 1.761, 2.2), (3.0, 6.0)
 WEIGHT_VARS = (*ORDERED, *AROUND, *CHAOTIC)
 #: Numbers of hidden layers, without and with dropout.
-DEPTHS, DROPOUT_DEPTHS = (4, 7, 12, 20, 32), (7, 14, 28)
+DEPTHS, DROPOUT_DEPTHS = (4, 7, 12, 20, 32), (7, 12, 20)
 #: Plain SGD: its rate, examples in a batch, and the steps after which accuracy is measured.
-RATE, BATCH, BUDGETS = 0.05, 16, (24, 72)
+RATE, BATCH, BUDGETS = 0.05, 16, (16, 80)
 #: Networks of each kind, and of those about the edge, which no claim uses; examples that are
 #: classified to measure the accuracy.
 RUNS, RUNS_AROUND, CLASSIFIED = 16, 2, 128
-#: A network counts as trained if it classifies this share of training examples; chance is 0.1.
-TRAINED = 0.5
+#: Networks count as trained if they classify this share of training examples; chance is 0.1.
+TRAINED = 0.4
 #: With dropout: the share of units that is kept, and how many networks.
 KEEP_PROB, DROPOUT_RUNS = 0.9, 2
 #: The multiple of ξ_c that Schoenholz and colleagues draw.
@@ -123,7 +123,7 @@ def trainability(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets width and depths.
 
     Returns:
-      For each σ_w² W: accuracies ``W``, ``[depths, networks, 2]``, after 24 and 72 steps;
+      For each σ_w² W: accuracies ``W``, ``[depths, networks, 2]``, after 16 and 80 steps;
       ``depths``; ``xi_c`` and the size of ``xi_grad`` by σ_w².
 
     Source: Schoenholz et al. 2017, figure 5.
@@ -146,21 +146,24 @@ def with_dropout(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     return _grid(key, scale, runs, DROPOUT_DEPTHS, KEEP_PROB)
 
 
-def trained_depth(depths: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """The depth at which accuracy falls below ``TRAINED``.
+def trained_depth(
+    depths: np.ndarray, accuracy: np.ndarray, threshold: float = TRAINED
+) -> np.ndarray:
+    """The depth at which accuracy falls below a threshold.
 
     Args:
       depths: rising, ``[depths]``.
       accuracy: at these, ``[..., depths]``.
+      threshold: between 0.1, chance, and 1.
 
     Returns:
       Where a line between two neighbouring points, over the logarithm of the depth, crosses for the
       first time, ``[...]``; NaN if the first is below, or none.
     """
     lowest = np.minimum.accumulate(accuracy, axis=-1)
-    below = np.argmax(lowest < TRAINED, axis=-1)[..., None]
+    below = np.argmax(lowest < threshold, axis=-1)[..., None]
     after, before = (np.take_along_axis(lowest, at, -1) for at in (below, np.maximum(below - 1, 0)))
-    share = (before - TRAINED) / np.where(before > after, before - after, np.nan)
+    share = (before - threshold) / np.where(before > after, before - after, np.nan)
     low, high = np.log(depths[np.maximum(below - 1, 0)]), np.log(depths[below])
     return np.exp(low + share * (high - low))[..., 0]
 
@@ -198,10 +201,11 @@ def draw_grid(data: dict[str, np.ndarray]) -> Canvas:
     depths, columns = data["depths"], np.arange(len(WEIGHT_VARS))
     for budget, axis in enumerate(axes):
         mean = np.stack([data[f"{w}"].mean(axis=1)[:, budget] for w in WEIGHT_VARS], axis=1)
-        rows = np.arange(len(depths))
+        rows, step = np.arange(len(depths)), np.log(depths[-1] / depths[-2])
+        # A row for each depth; the axis goes on beyond the first and the last.
+        at = [np.log(depths[0]) - 9 * step, *np.log(depths), np.log(depths[-1]) + 9 * step]
         image = axis.pcolormesh(columns, rows, mean, vmin=0.1, vmax=1, shading="nearest")
-        # The depth axis has a row for each depth: a multiple of ξ_c is placed between them.
-        horizon = np.interp(np.log(MULTIPLE * data["xi_c"]), np.log(depths), rows)
+        horizon = np.interp(np.log(MULTIPLE * data["xi_c"]), at, [-9, *rows, rows[-1] + 9])
         axis.plot(columns, horizon, "--", color="white", lw=2, label=f"{MULTIPLE} ξ_c")
         axis.set(title=f"after {BUDGETS[budget]} steps", ylim=(-0.5, len(depths) - 0.5))
         axis.set_xticks(columns, [f"{w:g}" for w in WEIGHT_VARS], rotation=60)
