@@ -31,6 +31,10 @@ SAID_BY_THE_MODULE = {
             "poole2016_phases",
             "poole2016_readouts",
             "scatter_of_lengths",
+            "schoenholz2017",
+            "schoenholz2017_dropout",
+            "schoenholz2017_gradients",
+            "schoenholz2017_training",
             "variance_count",
             "williams1997",
         )

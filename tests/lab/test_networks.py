@@ -124,6 +124,24 @@ def test_three_hundred_layers_are_no_larger_a_program_than_three():
     assert size(300) == size(3) > 50
 
 
+def test_backpropagated_passes_the_masks_of_the_forward_pass():
+    network = make(KEY, keep_prob=0.5)
+    masks = jax.random.key(31)
+    deltas = jax.jit(partial(passes.backpropagated, network, X, example_loss))(masks)
+    # A push of one pre-activation of the first layer, by differences.
+    zeros = [jnp.zeros(one.shape, jnp.float32) for one in network.preactivations(X, masks)]
+
+    def loss(push):
+        shifts = [zeros[0].at[0, 1, 2].set(push), *zeros[1:]]
+        return float(example_loss(network.preactivations(X, masks, shifts)[-1][-1]))
+
+    for layer, push in ((deltas[0][0, 1, 2], 1e-2),):
+        slope = (loss(push) - loss(-push)) / (2 * push)
+        np.testing.assert_allclose(layer, slope, rtol=1e-2, atol=1e-4)
+    without = jax.jit(partial(passes.backpropagated, network, X, example_loss))()
+    assert not np.allclose(without[0], deltas[0])
+
+
 @pytest.mark.parametrize("name", activations.names())
 def test_every_activation_stays_float32_where_theory_is_64_bit(name):
     jax.config.update("jax_enable_x64", True)

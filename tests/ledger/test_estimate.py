@@ -11,6 +11,7 @@ from widelimit.ledger import (
     exact_semilog_slope,
     loglog_slope,
     mean,
+    pseudo_values,
     semilog_slope,
 )
 
@@ -214,3 +215,28 @@ def test_semilog_and_loglog_fit_the_same_line_to_logarithms():
 def test_semilog_slope_refuses(x, y, message):
     with pytest.raises(ValueError, match=message):
         semilog_slope(x, y)
+
+
+def test_pseudo_values_of_a_linear_statistic_are_the_replicates():
+    x = np.random.default_rng(3).normal(size=(20, 2))
+    found = pseudo_values(lambda mean: mean @ [2.0, -1.0], x)
+    np.testing.assert_allclose(found, x @ [2.0, -1.0], rtol=1e-12)
+
+
+def test_pseudo_values_remove_the_bias_of_a_square():
+    # The square of a mean is too large by the variance over R; the jackknife's is not, exactly.
+    x = np.random.default_rng(4).normal(1.0, 3.0, size=16)
+    found = pseudo_values(lambda mean: mean**2, x).mean()
+    np.testing.assert_allclose(found, x.mean() ** 2 - x.var(ddof=1) / 16, rtol=1e-12)
+
+
+def test_pseudo_values_give_the_error_of_a_curved_statistic():
+    x = np.random.default_rng(5).normal(2.0, 0.1, size=2000)
+    found = pseudo_values(np.log, x)
+    np.testing.assert_allclose(found.std(ddof=1), 0.1 / 2.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("replicates", [3.0, [], [1.0]])
+def test_pseudo_values_need_replicates(replicates):
+    with pytest.raises(ValueError, match="the jackknife needs at least two"):
+        pseudo_values(float, replicates)

@@ -1,5 +1,6 @@
 """Fluctuations of order 1/n, against closed forms, Price's theorem, sampling and themselves."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -239,6 +240,127 @@ def test_the_shift_is_sampled(sampled):
     np.testing.assert_array_less(np.abs(mean - exact.shift), 5 * error)
     # Sharp enough to tell it from none, and from twice as much.
     np.testing.assert_array_less(5 * error, np.abs(exact.shift))
+
+
+# Layer by layer, and dropout.
+
+
+def test_deep_layers_come_to_the_fixed_point():
+    point = phases.phase_diagram(TANH, WEIGHT_VAR, BIAS_VAR)
+    q, c = float(point.var), float(point.correlation)
+    there = fluctuations.at_fixed_point(TANH, q, c, WEIGHT_VAR)
+    found = fluctuations.by_layer(TANH, 0.5 * q, 1.5 * q, 0.9, 150, WEIGHT_VAR, BIAS_VAR)
+    assert not found.covariance[0].any()
+    assert not found.shift[0].any()
+    np.testing.assert_allclose(found.state[0], [0.5 * q, 1.5 * q, 0.9 * q * 0.75**0.5])
+    for name in ("state", "covariance", "shift"):
+        np.testing.assert_allclose(getattr(found, name)[-1], getattr(there, name), rtol=1e-7)
+
+
+def test_limits_by_layer_are_those_of_the_maps():
+    found = fluctuations.by_layer(GELU, 0.8, 1.3, 0.4, 6, 1.5, 0.1, 0.7)
+    for column, q in enumerate((0.8, 1.3)):
+        limit = signal.lengths(GELU, q, 6, 1.5, 0.1, 0.7)
+        np.testing.assert_allclose(found.state[:, column], limit, rtol=ACCURACY)
+    c = signal.correlations(GELU, 0.8, 1.3, 0.4, 6, 1.5, 0.1, 0.7)
+    products = np.sqrt(found.state[:, 0] * found.state[:, 1])
+    np.testing.assert_allclose(found.state[:, 2] / products, c, rtol=ACCURACY)
+
+
+def test_nearly_equal_inputs_keep_their_precision():
+    # Between near copies Q − P is linear in 1 − c, and so is its 1/n term: nothing is singular
+    # there, though v is made with the root of 1 − c². In order they come as near as one likes.
+    near, nearer = (
+        fluctuations.by_layer(TANH, 1.0, 1.0, 1 - step, 40, 1.0, 0.1) for step in (1e-6, 1e-7)
+    )
+    apart, less = ((one.shift @ [0.5, 0.5, -1])[2:30] for one in (near, nearer))
+    np.testing.assert_allclose(apart / less, 10, rtol=1e-3)
+    slope = float(susceptibility.chi_1(TANH, near.state[-1, 0], 1.0))
+    distance = near.state @ [0.5, 0.5, -1]
+    np.testing.assert_allclose(distance[25] / distance[24], slope, rtol=1e-3)
+    assert np.isfinite(near.covariance).all()
+
+
+def test_one_layer_can_be_taken_out():
+    found = fluctuations.by_layer(TANH, 1.0, 1.2, 0.3, 4, 1.5, 0.1)
+    one = found.layer(3)
+    np.testing.assert_array_equal(one.state, found.state[2])
+    limit, drift = one.mean(lambda q1, q2, p: p / np.sqrt(q1 * q2))
+    # By hand: the gradient on m, and half of the matrix of second derivatives on Σ.
+    fn = lambda s: s[2] / jnp.sqrt(s[0] * s[1])  # noqa: E731
+    exact = jax.grad(fn)(one.state) @ one.shift
+    exact += np.sum(np.asarray(jax.hessian(fn)(one.state)) * one.covariance) / 2
+    np.testing.assert_allclose([limit, drift], [float(fn(one.state)), exact], rtol=1e-3)
+    with pytest.raises(ValueError, match="layer 5 is not among those"):
+        found.layer(5)
+    with pytest.raises(ValueError, match="layer 1 is not among those"):
+        one.layer(1)
+    with pytest.raises(ValueError, match=r"these are 4 layers; choose one"):
+        found.mean(lambda q1, q2, p: p)
+
+
+@pytest.mark.parametrize("step_up", [2.9, 3.1])
+def test_both_steps_of_integration_agree(step_up):
+    # Up to variance 3 the larger step is taken; here a little more in layer 1 alone decides.
+    found = fluctuations.by_layer(TANH, step_up, 1.0, 0.3, 4, 1.5, 0.1)
+    fine = fluctuations._layers(
+        TANH, fluctuations.STEP, 4, jnp.asarray(found.state[0]), 1.5, 0.1, 1.0
+    )
+    for one, other in zip((found.state, found.covariance, found.shift), fine, strict=True):
+        np.testing.assert_allclose(one, other, rtol=ACCURACY, atol=1e-12)
+
+
+def test_linear_layers_with_dropout_in_closed_form():
+    # One layer from exact moments: the noise is that of masks m/ρ with mean squares 1/ρ.
+    w, q, c, rho = 0.6, 1.9, 0.4, 0.7
+    found = fluctuations.by_layer(LINEAR, q, q, c, 2, w, 0.0, rho)
+    np.testing.assert_allclose(found.state[1], [w * q / rho, w * q / rho, w * c * q], rtol=1e-12)
+    fourth, even = 3 / rho**3 - 1 / rho**2, (1 + 2 * c**2) / rho**2 - 1 / rho**2
+    odd, both = 3 * c / rho**2 - c / rho, (1 + 2 * c**2) / rho**2 - c**2
+    noise = np.array([[fourth, even, odd], [even, fourth, odd], [odd, odd, both]])
+    np.testing.assert_allclose(found.covariance[1], w**2 * q**2 * noise, rtol=1e-10)
+    np.testing.assert_allclose(found.shift, 0, atol=1e-12)
+
+
+def test_fluctuations_with_dropout_are_sampled():
+    # The conditional recursion itself, with masks, in the third layer.
+    w, b, rho, n, networks = 1.8, 0.1, 0.8, 50, 40_000
+    exact = fluctuations.by_layer(TANH, 1.2, 0.7, 0.5, 3, w, b, rho)
+    generator = np.random.default_rng(8)
+    state = np.tile(exact.state[0][:, None], networks)
+    for _ in range(2):
+        q1, q2, cov = state
+        first, other = generator.standard_normal((2, n, networks), np.float32)
+        kept = (generator.random((2, n, networks), np.float32) < rho) / rho
+        u, v = np.sqrt(q1) * first, cov / np.sqrt(q1) * first + np.sqrt(q2 - cov**2 / q1) * other
+        a, c = kept * np.tanh([u, v])
+        state = w * np.stack([np.mean(one, axis=0) for one in (a * a, c * c, a * c)]) + b
+    off = (state - exact.state[2][:, None]).reshape(3, 20, -1)
+    shifts = n * off.mean(axis=2)
+    error = shifts.std(axis=1, ddof=1) / 20**0.5
+    np.testing.assert_array_less(np.abs(shifts.mean(axis=1) - exact.shift[2]), 6 * error)
+    covariances = n * np.einsum("irk,jrk->rij", off, off) / off.shape[2]
+    error = covariances.std(axis=0, ddof=1) / 20**0.5 + 0.03 * np.abs(exact.covariance[2])
+    np.testing.assert_array_less(np.abs(covariances.mean(axis=0) - exact.covariance[2]), 5 * error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((TANH, 0.0, 1.0, 0.3, 3, 1.0, 0.1), "var_u=0; a signal of length 0"),
+        ((TANH, 1.0, 0.0, 0.3, 3, 1.0, 0.1), "var_v=0; a signal of length 0"),
+        ((TANH, 1.0, 1.0, 1.0, 3, 1.0, 0.1), "correlation=1.0 must lie strictly"),
+        ((TANH, np.ones(2), 1.0, 0.3, 3, 1.0, 0.1), r"var_u has shape \(2,\); give one number"),
+        ((TANH, 1.0, 1.0, 0.3, 3, 0.0, 0.0), "signals vanish or overflow within 3 layers"),
+        ((TANH, 1.0, 1.0, 0.3, 0, 1.0, 0.1), "depth=0 must be an integer"),
+        ((TANH, 1.0, 1.0, 0.3, 3, 1.0, -0.1), "bias_var contains -0.1"),
+        ((TANH, 1.0, 1.0, 0.3, 3, 1.0, 0.1, 0.0), "keep_prob contains 0.0"),
+        ((RELU, 1.0, 1.0, 0.3, 3, 1.0, 0.1), "relu has kinks"),
+    ],
+)
+def test_by_layer_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fluctuations.by_layer(*arguments)
 
 
 @pytest.mark.parametrize(

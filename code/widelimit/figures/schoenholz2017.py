@@ -15,6 +15,7 @@ from widelimit.figures import style
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import draw_points, each
 from widelimit.figures.tanh_networks import TANH, many_networks
+from widelimit.lab import passes
 from widelimit.theory import fluctuations, phases, signal
 
 #: σ_b² of all networks of the chapter.
@@ -35,7 +36,9 @@ STARTS = {
 #: Layers over which a rate is fitted: from this one, where lengths have settled, to the last.
 FIRST, LAST = 3, {1.0: 12, 1.3: 22, 1.5: 40, 1.7: 40, 2.0: 40, 2.5: 20, 4.0: 12}
 #: Networks in a replicate: more where the rate is small.
-NETWORKS = {1.0: 2, 1.3: 4, 1.5: 8, 1.7: 32, 2.0: 48, 2.5: 12, 4.0: 12}
+NETWORKS = {1.0: 4, 1.3: 4, 1.5: 8, 1.7: 24, 2.0: 40, 2.5: 12, 4.0: 12}
+#: What is measured, its limit, and n times the distance of its mean from that.
+PARTS = ("", "_theory", "_drift")
 #: Inputs in a group.
 GROUP = 8
 #: Two lengths q¹, over q*, whose difference is followed, and the layers of the fit.
@@ -88,10 +91,23 @@ def _inputs(weight_var, q):
     return np.sqrt(shared / weight_var) * np.concatenate([*groups, *scaled, *told, third])
 
 
-def _layer(h):
-    groups = h[: 2 * GROUP].reshape(2, GROUP, -1)
+def group_moments(h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean square of two groups of signals, and mean product of two signals of a group.
+
+    Args:
+      h: a layer's values, ``[2·GROUP, width]``.
+
+    Returns:
+      Both for each group, ``[2]``; the mean product is over pairs of different signals.
+    """
+    groups = h.reshape(2, GROUP, -1)
     square = jnp.mean(groups**2, axis=(1, 2))
-    product = (GROUP * jnp.mean(groups.mean(axis=1) ** 2, axis=-1) - square) / (GROUP - 1)
+    everything = jnp.mean(groups.mean(axis=1) ** 2, axis=-1)
+    return square, (GROUP * everything - square) / (GROUP - 1)
+
+
+def _layer(h):
+    square, product = group_moments(h[: 2 * GROUP])
     longer, shorter, *told, third = h[2 * GROUP :]
     mean = lambda a, b: jnp.mean(a * b)  # noqa: E731
     return {
@@ -106,8 +122,7 @@ def _layer(h):
 
 def _followed(made):
     network, x = made
-    found = [jax.vmap(_layer)(layers) for layers in network.preactivations(x)[:-1]]
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+    return passes.by_layer(_layer, network.preactivations(x)[:-1])
 
 
 def _predicted(weight_var, q, depth):
@@ -182,16 +197,37 @@ def depth_scale(
       of the measured mean, as the jackknife's pseudo-values, ``[20]``.
     """
     layers = np.arange(FIRST, LAST[weight_var] + 1) if what == "difference" else LENGTH_LAYERS
-    measured, limit, drift = (
-        data[f"{weight_var}_{what}{part}"][..., layers - 1] for part in ("", "_theory", "_drift")
-    )
+    parts = (data[f"{weight_var}_{what}{part}"][..., layers - 1] for part in PARTS)
+    return fitted(layers, *parts, int(data["width"]), rate)
 
-    def fitted(difference):
-        slope = -ledger.exact_semilog_slope(layers, difference)
+
+def fitted(
+    layers: np.ndarray,
+    measured: np.ndarray,
+    limit: np.ndarray,
+    drift: np.ndarray,
+    width: int,
+    rate: bool = False,
+) -> tuple[float, float, np.ndarray]:
+    """A depth scale, fitted to what falls exponentially over some layers.
+
+    Args:
+      layers: of the fit.
+      measured: replicates, ``[20, layers]``.
+      limit: what they tend to as n grows, ``[layers]``.
+      drift: n times the distance of their mean from it, ``[layers]``.
+      width: n.
+      rate: as for :func:`depth_scale`.
+
+    Returns:
+      As :func:`depth_scale`.
+    """
+
+    def scale(falling):
+        slope = -ledger.exact_semilog_slope(layers, falling)
         return slope if rate else 1 / slope
 
-    predicted = limit + drift / int(data["width"])
-    return fitted(limit), fitted(predicted), ledger.pseudo_values(fitted, measured)
+    return scale(limit), scale(limit + drift / width), ledger.pseudo_values(scale, measured)
 
 
 def draw_fading(data: dict[str, np.ndarray]) -> Canvas:
@@ -210,9 +246,7 @@ def draw_fading(data: dict[str, np.ndarray]) -> Canvas:
     for weight_var, color in zip(WEIGHT_VARS, style.width_colors(len(WEIGHT_VARS)), strict=True):
         layers = np.arange(1, LAST[weight_var] + 1)
         shown = layers[:: max(1, len(layers) // 8)]
-        measured, limit, drift = (
-            data[f"{weight_var}_difference{part}"] for part in ("", "_theory", "_drift")
-        )
+        measured, limit, drift = (data[f"{weight_var}_difference{part}"] for part in PARTS)
         expected = (limit + drift / int(data["width"])) / limit[0]
         axes[1].plot(layers, expected[layers - 1], color=style.THEORY, lw=1)
         points = measured[:, shown - 1] / limit[0]
@@ -231,7 +265,7 @@ def scales(
     Args:
       key: a random key, for :func:`fading`.
       scale: as there.
-      followed: what that has returned for them, where it is known already.
+      followed: what that has returned, where it is known; key and scale are then not used.
 
     Returns:
       As :func:`fading`, and ``weight_vars``, ``[n]``; ``xi_q``, ``xi_c`` and ``xi_grad``, the last
@@ -268,7 +302,7 @@ def draw_scales(data: dict[str, np.ndarray]) -> Canvas:
         _, predicted, found = zip(*(depth_scale(data, w, what) for w in WEIGHT_VARS), strict=True)
         draw_points(axis, WEIGHT_VARS, np.stack(found, axis=1), f"measured, {label[:3]}", marker)
         label = "predicted at this width" if what == "difference" else None
-        axis.plot(WEIGHT_VARS, predicted, "_", color=style.RIVAL, ms=13, mew=1.6, label=label)
+        axis.plot(WEIGHT_VARS, predicted, "_", color=style.KINDS[2], ms=13, mew=1.6, label=label)
     axis.set(yscale="log", ylim=(0.5, 400), xlabel="σ_w²", ylabel="layers")
     figure.legend(loc="outside upper center", ncols=2)
     return figure

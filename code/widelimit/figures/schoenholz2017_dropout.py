@@ -12,7 +12,13 @@ from widelimit import ledger
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import draw_points, each
-from widelimit.figures.schoenholz2017 import BIAS_VAR, equally_correlated
+from widelimit.figures.schoenholz2017 import (
+    BIAS_VAR,
+    GROUP,
+    equally_correlated,
+    fitted,
+    group_moments,
+)
 from widelimit.figures.schoenholz2017_gradients import INPUTS, logarithms, one_input
 from widelimit.figures.tanh_networks import TANH, many_networks
 from widelimit.lab import passes
@@ -22,26 +28,20 @@ from widelimit.theory import fluctuations, gradient_growth, phases
 KEEP_PROBS, MEASURED = (1.0, 0.98, 0.9, 0.8), (0.9,)
 #: σ_w² of the networks, the edge without dropout in the middle.
 WEIGHT_VARS = (1.3, 1.761, 2.5)
-#: Correlations c¹ of two groups of inputs, and how many inputs are in each.
-STARTS, GROUP = (0.3, 0.98), 8
+#: Correlations c¹ of two groups of inputs.
+STARTS = (0.3, 0.98)
 #: Hidden layers; those of the fit of ξ_c, and from which on correlations count as settled.
 DEPTH, FITTED, SETTLED = 40, np.arange(2, 9), 30
-#: Networks in a replicate; one case is measured better, with its gradients.
-NETWORKS, MORE_NETWORKS = 5, 16
+#: Networks in a replicate; one case is measured better, and so are its gradients.
+NETWORKS, MORE_NETWORKS, GRADIENT_NETWORKS = 4, 12, 24
 #: Layers over which the growth of gradients is fitted.
 GROWN = np.arange(9, 32)
 
 
-def _layer(h):
-    groups = h.reshape(2, GROUP, -1)
-    square = jnp.mean(groups**2, axis=(1, 2))
-    product = (GROUP * jnp.mean(groups.mean(axis=1) ** 2, axis=-1) - square) / (GROUP - 1)
-    return jnp.stack([square, product])
-
-
 def _groups(made):
     network, x, masks = made
-    return passes.by_layer(_layer, network.preactivations(x, masks)[:-1])
+    moments = lambda h: jnp.stack(group_moments(h))  # noqa: E731
+    return passes.by_layer(moments, network.preactivations(x, masks)[:-1])
 
 
 def parted(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -100,7 +100,7 @@ def parted(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
                 w,
                 one_input(w, q),
                 of_gradients,
-                NETWORKS,
+                GRADIENT_NETWORKS,
                 BIAS_VAR,
                 keep_prob,
             )
@@ -109,8 +109,10 @@ def parted(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     return found
 
 
-def settled(data: dict[str, np.ndarray], keep_prob: float, weight_var: float):
-    """The correlation that inputs come to: its limit, its prediction at the width, and replicates.
+def settled(
+    data: dict[str, np.ndarray], keep_prob: float, weight_var: float
+) -> tuple[float, float, np.ndarray]:
+    """The correlation that inputs come to.
 
     Args:
       data: from :func:`parted`.
@@ -119,18 +121,19 @@ def settled(data: dict[str, np.ndarray], keep_prob: float, weight_var: float):
 
     Returns:
       The limit; the ratio of the means of product and square with their 1/n terms; the measured
-      ratio, ``[20]``.
+      ratio of means, as the jackknife's pseudo-values, ``[20]``.
     """
-    name, width = f"{keep_prob}_{weight_var}", int(data["width"])
-    square, product = (
-        data[f"{name}_{what}"][:, SETTLED:].mean(axis=(1, 2)) for what in ("square", "products")
-    )
+    name, width, late = f"{keep_prob}_{weight_var}", int(data["width"]), slice(SETTLED - 1, None)
+    means = [data[f"{name}_{what}"][:, late].mean(axis=(1, 2)) for what in ("products", "square")]
+    measured = ledger.pseudo_values(lambda mean: mean[0] / mean[1], np.stack(means, axis=1))
     q, shift = data[f"{name}_length"]
-    limit, drift = (data[f"{name}_{what}"][SETTLED:].mean() for what in ("theory", "drift"))
-    return limit / q, (limit + drift / width) / (q + shift / width), product / square
+    limit, drift = (data[f"{name}_{what}"][late].mean() for what in ("theory", "drift"))
+    return limit / q, (limit + drift / width) / (q + shift / width), measured
 
 
-def depth_scale(data: dict[str, np.ndarray], keep_prob: float, weight_var: float):
+def depth_scale(
+    data: dict[str, np.ndarray], keep_prob: float, weight_var: float
+) -> tuple[float, float, np.ndarray]:
     """ξ_c, fitted to the difference of the two groups.
 
     Args:
@@ -139,25 +142,21 @@ def depth_scale(data: dict[str, np.ndarray], keep_prob: float, weight_var: float
       weight_var: one of ``WEIGHT_VARS``.
 
     Returns:
-      Of the limit, of the limit with its 1/n term, and measured, as the jackknife's pseudo-values.
+      As :func:`widelimit.figures.schoenholz2017.depth_scale`.
     """
-    name = f"{keep_prob}_{weight_var}"
-    found, limit, drift = (
-        np.diff(data[f"{name}_{what}"][..., FITTED - 1, :], axis=-1)[..., 0]
+    parts = (
+        np.diff(data[f"{keep_prob}_{weight_var}_{what}"][..., FITTED - 1, :], axis=-1)[..., 0]
         for what in ("products", "theory", "drift")
     )
-
-    def fitted(difference):
-        return -1 / ledger.exact_semilog_slope(FITTED, difference)
-
-    predicted = limit + drift / int(data["width"])
-    return fitted(limit), fitted(predicted), ledger.pseudo_values(fitted, found)
+    return fitted(FITTED, *parts, int(data["width"]))
 
 
 def draw_parted(data: dict[str, np.ndarray]) -> Canvas:
     """c* and ξ_c over σ_w² for several keep probabilities."""
     figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.8))
-    colors = dict(zip(KEEP_PROBS, (style.THEORY, *style.KINDS), strict=False))
+    colors = dict(
+        zip(KEEP_PROBS, (style.THEORY, style.KINDS[0], style.KINDS[1], style.KINDS[3]), strict=True)
+    )
     for keep_prob, color in colors.items():
         label = f"ρ = {keep_prob:g}"
         axes[0].plot(data["weight_vars"], data[f"line_{keep_prob}_c"], color=color, label=label)
@@ -168,10 +167,11 @@ def draw_parted(data: dict[str, np.ndarray]) -> Canvas:
             _, predicted, found = zip(*cases, strict=True)
             points = np.stack(found, axis=1)
             draw_points(axis, WEIGHT_VARS, points, None, marker, colors[keep_prob])
-            axis.plot(WEIGHT_VARS, predicted, "_", color=style.THEORY, ms=13, mew=1.4)
+            axis.plot(WEIGHT_VARS, predicted, "_", color=style.KINDS[2], ms=13, mew=1.6)
+    axes[0].plot([], [], "_", color=style.KINDS[2], ms=13, mew=1.6, label="predicted, this width")
     axes[0].set(xlabel="σ_w²", ylabel="c*", ylim=(0, 1.05), title="where correlations end")
     axes[1].set(xlabel="σ_w²", ylabel="ξ_c", yscale="log", ylim=(1, 200), title="how fast")
-    figure.legend(loc="outside upper center", ncols=4)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

@@ -18,7 +18,7 @@ from widelimit.theory import gradient_growth, phases
 
 #: σ_w² of the networks, with the edge in the middle, and how many a replicate has of each: the
 #: first ones measure the 1/n term.
-NETWORKS = {1.0: 200, 1.5: 8, 1.761: 20, 3.0: 40, 4.0: 16}
+NETWORKS = {1.0: 150, 1.5: 24, 1.761: 20, 3.0: 40, 4.0: 16}
 WEIGHT_VARS = tuple(NETWORKS)
 #: Number of hidden layers, and those over which growth is fitted: both ends leave a trace.
 DEPTH, FITTED = 48, np.arange(9, 40)
@@ -108,16 +108,16 @@ def predicted(data: dict[str, np.ndarray], weight_var: float) -> float:
 
 
 def draw_gradients(data: dict[str, np.ndarray]) -> Canvas:
-    """Squared gradients by layer, over that of the last."""
+    """Squared gradients by layer, over that of the last layer of the fit."""
     figure, axis = plt.subplots(figsize=(6.4, 4.4))
-    layers, shown = np.arange(1, DEPTH + 1), np.arange(4, DEPTH, 8)
+    layers, shown, top = np.arange(1, DEPTH + 1), np.arange(3, DEPTH + 1, 9), FITTED[-1]
     for weight_var, color, marker in zip(WEIGHT_VARS, style.KINDS, "os^Dv", strict=False):
         found = data[f"{weight_var}_logarithm"]
-        found = (found - found[:, -1:]) / np.log(10)
+        found = (found - found[:, top - 1 : top]) / np.log(10)
         rate = predicted(data, weight_var) / np.log(10)
         limit = data[f"{weight_var}_growth"][0] / np.log(10)
-        axis.plot(layers, rate * (DEPTH - layers), color=style.THEORY, lw=1.2)
-        axis.plot(layers, limit * (DEPTH - layers), ":", color=style.GUIDE, lw=1.2)
+        axis.plot(layers, rate * (top - layers), color=style.THEORY, lw=1.2)
+        axis.plot(layers, limit * (top - layers), ":", color=style.GUIDE, lw=1.2)
         draw_points(axis, shown, found[:, shown - 1], f"σ_w² = {weight_var}", marker, color)
     axis.set(xlabel="layer l", ylabel="log₁₀ of the squared gradient")
     figure.legend(loc="outside upper center", ncols=3)

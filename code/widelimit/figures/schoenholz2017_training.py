@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patheffects import Normal, Stroke
 
 from widelimit import ledger
 from widelimit.figures import style
@@ -25,9 +26,9 @@ from widelimit.theory import phases
 ORDERED, AROUND, CHAOTIC = (0.75, 0.9, 1.05), (1.4, 1.761, 2.2), (3.0, 6.0)
 WEIGHT_VARS = (*ORDERED, *AROUND, *CHAOTIC)
 #: Numbers of hidden layers, without and with dropout.
-DEPTHS, DROPOUT_DEPTHS = (4, 7, 12, 20, 32), (7, 12, 20)
+DEPTHS, DROPOUT_DEPTHS = (4, 8, 15, 28), (8, 15, 28)
 #: Plain SGD: its rate, examples in a batch, and the steps after which accuracy is measured.
-RATE, BATCH, BUDGETS = 0.05, 16, (16, 80)
+RATE, BATCH, BUDGETS = 0.05, 16, (16, 64)
 #: Networks of each kind, and of those about the edge, which no claim uses; examples that are
 #: classified to measure the accuracy.
 RUNS, RUNS_AROUND, CLASSIFIED = 16, 2, 128
@@ -56,7 +57,7 @@ def accuracies(
       depths: numbers of hidden layers.
       steps: number of updates.
       chunk: after so many updates, again and again, accuracy is measured.
-      width: of the hidden layers.
+      width: n, of the hidden layers; the rate is RATE·48/n.
       keep_prob: ρ during training; accuracy is measured without dropout.
 
     Returns:
@@ -123,7 +124,7 @@ def trainability(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets width and depths.
 
     Returns:
-      For each σ_w² W: accuracies ``W``, ``[depths, networks, 2]``, after 16 and 80 steps;
+      For each σ_w² W: accuracies ``W``, ``[depths, networks, 2]``, after 16 and 64 steps;
       ``depths``; ``xi_c`` and the size of ``xi_grad`` by σ_w².
 
     Source: Schoenholz et al. 2017, figure 5.
@@ -157,14 +158,14 @@ def trained_depth(
       threshold: between 0.1, chance, and 1.
 
     Returns:
-      Where a line between two neighbouring points, over the logarithm of the depth, crosses for the
-      first time, ``[...]``; NaN if the first is below, or none.
+      The first crossing, on straight lines between neighbouring points over the logarithm of the
+      depth, ``[...]``; NaN if the first point is below, or none.
     """
-    lowest = np.minimum.accumulate(accuracy, axis=-1)
-    below = np.argmax(lowest < threshold, axis=-1)[..., None]
-    after, before = (np.take_along_axis(lowest, at, -1) for at in (below, np.maximum(below - 1, 0)))
-    share = (before - threshold) / np.where(before > after, before - after, np.nan)
-    low, high = np.log(depths[np.maximum(below - 1, 0)]), np.log(depths[below])
+    below = np.argmax(accuracy < threshold, axis=-1)[..., None]
+    above = np.maximum(below - 1, 0)
+    before, after = (np.take_along_axis(accuracy, at, -1) for at in (above, below))
+    share = (before - threshold) / np.where(below > 0, before - after, np.nan)
+    low, high = np.log(depths[above]), np.log(depths[below])
     return np.exp(low + share * (high - low))[..., 0]
 
 
@@ -206,12 +207,14 @@ def draw_grid(data: dict[str, np.ndarray]) -> Canvas:
         at = [np.log(depths[0]) - 9 * step, *np.log(depths), np.log(depths[-1]) + 9 * step]
         image = axis.pcolormesh(columns, rows, mean, vmin=0.1, vmax=1, shading="nearest")
         horizon = np.interp(np.log(MULTIPLE * data["xi_c"]), at, [-9, *rows, rows[-1] + 9])
-        axis.plot(columns, horizon, "--", color="white", lw=2, label=f"{MULTIPLE} ξ_c")
+        line = axis.plot(columns, horizon, "--", color="white", lw=2, label=f"{MULTIPLE} ξ_c")
+        line[0].set_path_effects([Stroke(linewidth=4, foreground=style.THEORY), Normal()])
         axis.set(title=f"after {BUDGETS[budget]} steps", ylim=(-0.5, len(depths) - 0.5))
         axis.set_xticks(columns, [f"{w:g}" for w in WEIGHT_VARS], rotation=60)
         axis.set_yticks(rows, depths)
         axis.set_xlabel("σ_w²")
     axes[0].set_ylabel("hidden layers")
+    figure.legend(handles=line, loc="outside upper center")
     figure.colorbar(image, ax=axes, label="accuracy", shrink=0.9)
     return figure
 

@@ -108,7 +108,7 @@ def many_networks(
     """A measurement as independent replicates, each a mean over networks.
 
     Args:
-      measure: as for :func:`on_networks`, from a network to a tree of arrays.
+      measure: as for :func:`on_networks`.
       widths: of the networks.
       weight_var: σ_w² of all of them.
       x: the inputs of all of them.

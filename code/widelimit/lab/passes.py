@@ -26,7 +26,7 @@ def backpropagated(
       x: inputs, shape ``[batch, d]``.
       loss: from the outputs of the batch to a number. Where it is a sum over examples each row of
         the result is the gradient of one example.
-      key: for dropout, as for the network; None leaves dropout out.
+      key: for dropout, another than the one that made the network; None leaves dropout out.
 
     Returns:
       δ^1, …, δ^{L+1}, stacked as the pre-activations are.
@@ -39,18 +39,19 @@ def backpropagated(
 def by_layer(
     measure: Callable[[Float[Array, "batch width"]], Any],
     stacked: Sequence[Float[Array, "_layers batch _width"]],
-) -> Float[Array, "all_layers ..."]:
+) -> Any:
     """The same measurement on every layer.
 
     Args:
-      measure: from one layer's values, shape ``[batch, width]``, to an array, of the same shape
-        for every layer.
+      measure: from one layer's values, shape ``[batch, width]``, to an array or a tree of
+        arrays, of the same shapes for every layer.
       stacked: arrays of neighbouring layers, as :meth:`FullyConnected.preactivations` gives them.
 
     Returns:
       The results in the order of the layers, along a new first axis.
     """
-    return jnp.concatenate([jax.vmap(measure)(layers) for layers in stacked])
+    found = [jax.vmap(measure)(layers) for layers in stacked]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
 
 
 def mean_squares(

@@ -103,7 +103,7 @@ def pseudo_values(
       replicates: shape ``[replicates, ...]``, each from its own random key.
 
     Returns:
-      One number for each replicate.
+      One number for each replicate; NaN where the statistic is NaN.
 
     Raises:
       ValueError: fewer than two replicates.
@@ -113,8 +113,8 @@ def pseudo_values(
     if count < 2:
         raise ValueError(f"replicates has shape {x.shape}; the jackknife needs at least two")
     without_one = (x.sum(axis=0) - x) / (count - 1)
-    whole = statistic(x.mean(axis=0))
-    return np.array([count * whole - (count - 1) * statistic(one) for one in without_one])
+    whole = float(statistic(x.mean(axis=0)))
+    return np.array([count * whole - (count - 1) * float(statistic(one)) for one in without_one])
 
 
 def loglog_slope(x: ArrayLike, y: ArrayLike) -> Estimate:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import log
 
 from widelimit.activations import Activation
-from widelimit.theory import fluctuations, gaussian, susceptibility
+from widelimit.theory import fluctuations, gaussian, signal, susceptibility
 from widelimit.theory.arguments import checked
 
 
@@ -62,7 +62,7 @@ def at_fixed_point(
 
     Args:
       activation: φ, smooth.
-      var: q* > 0.
+      var: q* > 0, the fixed point at this ρ, to 1e-6.
       weight_var: σ_w² > 0.
       bias_var: σ_b² ≥ 0, below q*.
       keep_prob: ρ in (0, 1], for dropout.
@@ -72,8 +72,9 @@ def at_fixed_point(
       over 1% of q*.
 
     Raises:
-      ValueError: as :func:`widelimit.theory.fluctuations.at_fixed_point`; σ_w² = 0, or σ_b² that
-        leaves nothing of q* for the weights; a gradient that turns towards the signal for ever.
+      ValueError: as :func:`widelimit.theory.fluctuations.at_fixed_point`; no fixed point; σ_w² = 0,
+        or σ_b² that leaves nothing of q* for the weights; a gradient that turns towards the signal
+        for ever.
     """
     numbers = checked(var=var, weight_var=weight_var, bias_var=bias_var, keep_prob=keep_prob)
     q, w, b, rho = map(float, numbers)
@@ -81,6 +82,12 @@ def at_fixed_point(
         raise ValueError(
             f"weight_var={w}, bias_var={b}, var={q}; without weights no gradient passes: "
             "weight_var must be positive and bias_var below var."
+        )
+    image = float(signal.length_map(activation, q, w, b, rho))
+    if abs(image - q) > 1e-6 * q:
+        raise ValueError(
+            f"var={q} is no fixed point: a layer takes it to {image}. phases.phase_diagram has it, "
+            "for the same keep_prob."
         )
     stray = fluctuations.at_fixed_point(activation, q, 0.0, w, rho)
     chi, drift = stray.mean(lambda var, *_: susceptibility.chi_1(activation, var, w) / rho)
