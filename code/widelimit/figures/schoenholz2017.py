@@ -300,7 +300,9 @@ def draw_scales(data: dict[str, np.ndarray]) -> Canvas:
         if what is None:
             continue
         _, predicted, found = zip(*(depth_scale(data, w, what) for w in WEIGHT_VARS), strict=True)
-        draw_points(axis, WEIGHT_VARS, np.stack(found, axis=1), f"measured, {label[:3]}", marker)
+        draw_points(
+            axis, np.array(WEIGHT_VARS), np.stack(found, axis=1), f"measured, {label[:3]}", marker
+        )
         label = "predicted at this width" if what == "difference" else None
         axis.plot(WEIGHT_VARS, predicted, "_", color=style.KINDS[2], ms=13, mew=1.6, label=label)
     axis.set(yscale="log", ylim=(0.5, 400), xlabel="σ_w²", ylabel="layers")

@@ -166,7 +166,7 @@ def draw_parted(data: dict[str, np.ndarray]) -> Canvas:
             cases = [measure(data, keep_prob, w) for w in WEIGHT_VARS]
             _, predicted, found = zip(*cases, strict=True)
             points = np.stack(found, axis=1)
-            draw_points(axis, WEIGHT_VARS, points, None, marker, colors[keep_prob])
+            draw_points(axis, np.array(WEIGHT_VARS), points, None, marker, colors[keep_prob])
             axis.plot(WEIGHT_VARS, predicted, "_", color=style.KINDS[2], ms=13, mew=1.6)
     axes[0].plot([], [], "_", color=style.KINDS[2], ms=13, mew=1.6, label="predicted, this width")
     axes[0].set(xlabel="σ_w²", ylabel="c*", ylim=(0, 1.05), title="where correlations end")
