@@ -24,6 +24,7 @@ from widelimit.theory import phases
 
 #: σ_w² of the networks: in order, about the edge, in chaos.
 ORDERED, AROUND, CHAOTIC = (0.75, 0.9, 1.05), (1.4, 1.761, 2.2), (3.0, 6.0)
+#: All of them, in order.
 WEIGHT_VARS = (*ORDERED, *AROUND, *CHAOTIC)
 #: Numbers of hidden layers, without and with dropout.
 DEPTHS, DROPOUT_DEPTHS = (4, 8, 15, 28), (8, 15, 28)
