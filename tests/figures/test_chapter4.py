@@ -1,6 +1,5 @@
 """What each figure of chapter 4 shows, tested as data: computed once, at a key nobody has seen."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -67,15 +66,13 @@ def test_data_are_finite_arrays(name, of):
     assert_finite(of(name))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("scales")])
+@pytest.mark.parametrize("name", NAMES)
 def test_draws_labelled_axes_in_a_small_picture(name, of):
     assert_drawn(name, of(name))
 
 
-def test_depth_scales_are_drawn_from_what_was_followed(of):
-    found = schoenholz2017.scales(jax.random.key(0), "chapter", of("schoenholz2017-fading"))
-    assert_finite(found)
-    assert_drawn("schoenholz2017-scales", found)
+def test_one_depth_scale_diverges_at_the_edge(of):
+    found = of("schoenholz2017-scales")
     w, xi = found["weight_vars"], found["xi_c"]
     edge = 1.76095
     # One peak, at the edge, near which ξ_c is the inverse of |χ₁ − 1| on both sides, as |ξ_∇| is.
@@ -108,16 +105,17 @@ def test_differences_fall_as_the_first_order_says(weight_var, of):
     data, q = of("schoenholz2017-fading"), length(weight_var)
     last = schoenholz2017.LAST[weight_var]
     low, high = schoenholz2017.STARTS[weight_var]
-    found = {}
-    for start in {low, min(high, low)} | ({high} if high < 1 else set()):
+
+    def first_order(start, entry):
+        """The limit and n times the distance of the mean from it: of Q (0) or of P (1)."""
         moments = q * np.array([[1, start], [start, 1]])
-        found[start] = [
-            expected("pair", moments, last, weight_var, BIAS_VAR, fn, sampled=False)[:2]
-            for fn in (lambda s: s[1], lambda s: s[0])
-        ]
-    for part, name in enumerate(("theory", "drift")):
-        top = found[high][0] if high < 1 else found[low][1]
-        difference = top[part] - found[low][0][part]
+        fn = lambda s: s[entry]  # noqa: E731
+        return expected("pair", moments, last, weight_var, BIAS_VAR, fn, sampled=False)[:2]
+
+    # The other group, or where it is one input the length.
+    other = first_order(high, 1) if high < 1 else first_order(low, 0)
+    for name, top, bottom in zip(("theory", "drift"), other, first_order(low, 1), strict=True):
+        difference = top - bottom
         kept = data[f"{weight_var}_difference_{name}"][:last]
         np.testing.assert_allclose(kept, difference, rtol=2e-3, atol=2e-4 * abs(difference).max())
     measured = data[f"{weight_var}_difference"][:, :last]

@@ -142,6 +142,20 @@ def _predicted(weight_var, q, depth):
     return found
 
 
+def _lines():
+    """The three depth scales close to the edge on both sides, and not on it."""
+    edge = float(phases.critical_weight_var(TANH, BIAS_VAR))
+    above, below = np.geomspace(1e-3, 2.5, 60), np.geomspace(edge - 0.3, 1e-3, 60)
+    weight_vars = np.concatenate([edge - below, edge + above])
+    found = phases.phase_diagram(TANH, weight_vars, BIAS_VAR)
+    return {
+        "weight_vars": weight_vars,
+        "xi_q": np.asarray(found.xi_q),
+        "xi_c": np.asarray(found.xi_c),
+        "xi_grad": np.abs(np.asarray(found.xi_grad)),
+    }
+
+
 def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     """Follow differences of correlations and of lengths through the layers.
 
@@ -153,13 +167,14 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``width``; for each σ_w² W: ``W_difference``, of the covariances of the two groups, and
       ``W_length``, of two lengths, ``[20, layers]``; both with ``_theory``, the limit, and
       ``_drift``, n times the distance of the mean at width n from it; ``W_correlations``, of inputs
-      with a third one, ``[20, layers, 2]``, and ``W_correlations_theory``.
+      with a third one, ``[20, layers, 2]``, and ``W_correlations_theory``. For lines over σ_w²:
+      ``weight_vars``, ``[n]``, with ``xi_q``, ``xi_c`` and the size of ``xi_grad``, ``[n]``.
 
-    Source: Schoenholz et al. 2017; chapter 4, equations (4.1) and (4.5).
+    Source: Schoenholz et al. 2017; chapter 4, equations (4.1) to (4.5) and (4.7).
     """
     width = {"chapter": 100, "paper": 300}[scale]
     depth = max(LAST.values())  # for all, as each depth compiles anew
-    found = {"width": np.array(width)}
+    found = {"width": np.array(width), **_lines()}
     points = zip(WEIGHT_VARS, fixed_points().var, strict=True)
     for (weight_var, q), one in each(points, key, "differences"):
         x = _inputs(weight_var, q)
@@ -257,36 +272,6 @@ def draw_fading(data: dict[str, np.ndarray]) -> Canvas:
     return figure
 
 
-def scales(
-    key: jax.Array, scale: str, followed: dict[str, np.ndarray] | None = None
-) -> dict[str, np.ndarray]:
-    """The three depth scales over σ_w².
-
-    Args:
-      key: a random key, for :func:`fading`.
-      scale: as there.
-      followed: what that has returned, where it is known; key and scale are then not used.
-
-    Returns:
-      As :func:`fading`, and ``weight_vars``, ``[n]``; ``xi_q``, ``xi_c`` and ``xi_grad``, the last
-      by its size, ``[n]``.
-
-    Source: Schoenholz et al. 2017; chapter 4, equations (4.2) to (4.4) and (4.7).
-    """
-    edge = float(phases.critical_weight_var(TANH, BIAS_VAR))
-    # Close to the edge on both sides, and not on it.
-    near = edge + np.geomspace(1e-3, 2.5, 60)
-    below = edge - np.geomspace(1e-3, edge - 0.3, 60)
-    weight_vars = np.sort(np.concatenate([below, near]))
-    found = phases.phase_diagram(TANH, weight_vars, BIAS_VAR)
-    return (followed or fading(key, scale)) | {
-        "weight_vars": weight_vars,
-        "xi_q": np.asarray(found.xi_q),
-        "xi_c": np.asarray(found.xi_c),
-        "xi_grad": np.abs(np.asarray(found.xi_grad)),
-    }
-
-
 def draw_scales(data: dict[str, np.ndarray]) -> Canvas:
     """Depth scales: theory as lines, fits as points."""
     figure, axis = plt.subplots(figsize=(6.4, 4.0))
@@ -319,7 +304,7 @@ FIGURES = (
         "Correlations by layer, and how fast differences fade",
         fading,
         draw_fading,
-        {"chapter": 13, "paper": 120},
+        {"chapter": 14, "paper": 120},
     ),
     Figure(
         "schoenholz2017-scales",
@@ -327,7 +312,7 @@ FIGURES = (
         "the depth scales",
         "04-propagation",
         "The three depth scales over the weight variance, predicted and measured",
-        scales,
+        fading,
         draw_scales,
         {"chapter": 14, "paper": 120},
         data_of="schoenholz2017-fading",

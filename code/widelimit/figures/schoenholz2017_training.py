@@ -257,14 +257,14 @@ FIGURES = (
         "Accuracy over depth and weight variance after few steps",
         trainability,
         draw_grid,
-        {"chapter": 24, "paper": 7000},
+        {"chapter": 18, "paper": 7000},
     ),
     _figure(
         "schoenholz2017-boundary",
         "Trained depth against the depth scale of correlations",
         trainability,
         draw_boundary,
-        {"chapter": 24, "paper": 7000},
+        {"chapter": 18, "paper": 7000},
         "schoenholz2017-grid",
     ),
     _figure(
@@ -272,6 +272,6 @@ FIGURES = (
         "The same accuracy with dropout",
         with_dropout,
         draw_grid,
-        {"chapter": 15, "paper": 4000},
+        {"chapter": 10, "paper": 4000},
     ),
 )
