@@ -18,7 +18,7 @@ from widelimit.theory import gradient_growth, phases
 
 #: σ_w² of the networks, with the edge in the middle, and how many a replicate has of each: the
 #: first ones measure the 1/n term.
-NETWORKS = {1.0: 150, 1.5: 24, 1.761: 20, 3.0: 40, 4.0: 16}
+NETWORKS = {1.0: 300, 1.5: 24, 1.761: 20, 3.0: 40, 4.0: 16}
 #: Their σ_w².
 WEIGHT_VARS = tuple(NETWORKS)
 #: Number of hidden layers, and those over which growth is fitted: both ends leave a trace.

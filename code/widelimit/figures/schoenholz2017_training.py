@@ -30,9 +30,10 @@ WEIGHT_VARS = (*ORDERED, *AROUND, *CHAOTIC)
 DEPTHS, DROPOUT_DEPTHS = (4, 8, 15, 28), (8, 15, 28)
 #: Plain SGD: its rate, examples in a batch, and the steps after which accuracy is measured.
 RATE, BATCH, BUDGETS = 0.05, 16, (16, 64)
-#: Networks of each kind, and of those about the edge, which no claim uses; examples that are
-#: classified to measure the accuracy.
-RUNS, RUNS_AROUND, CLASSIFIED = 16, 2, 128
+#: Networks of each kind in order, in chaos, and about the edge, where no claim is made.
+RUNS, RUNS_CHAOTIC, RUNS_AROUND = 48, 16, 2
+#: Examples that are classified to measure the accuracy.
+CLASSIFIED = 128
 #: Networks count as trained if they classify this share of training examples; chance is 0.1.
 TRAINED = 0.4
 #: With dropout: the share of units that is kept, and how many networks.
@@ -130,7 +131,8 @@ def trainability(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Source: Schoenholz et al. 2017, figure 5.
     """
-    runs = dict.fromkeys(WEIGHT_VARS, RUNS) | dict.fromkeys(AROUND, RUNS_AROUND)
+    runs = dict.fromkeys(ORDERED, RUNS) | dict.fromkeys(AROUND, RUNS_AROUND)
+    runs |= dict.fromkeys(CHAOTIC, RUNS_CHAOTIC)
     return _grid(key, scale, runs, DEPTHS)
 
 
@@ -175,12 +177,14 @@ def replicates(data: dict[str, np.ndarray], weight_vars: tuple[float, ...]) -> n
 
     Args:
       data: from :func:`trainability`.
-      weight_vars: which kinds, each with ``RUNS`` networks.
+      weight_vars: which kinds; of all as many networks are taken as there are of the rarest.
 
     Returns:
-      Shape ``[RUNS, budgets, kinds, depths]``.
+      Shape ``[replicates, budgets, kinds, depths]``.
     """
-    return np.stack([data[f"{w}"].transpose(1, 2, 0) for w in weight_vars], axis=2)
+    networks = [data[f"{w}"].transpose(1, 2, 0) for w in weight_vars]
+    fewest = min(map(len, networks))
+    return np.stack([one[:fewest] for one in networks], axis=2)
 
 
 def scales_of(data: dict[str, np.ndarray], name: str, weight_vars: tuple[float, ...]) -> np.ndarray:
