@@ -36,7 +36,7 @@ STARTS = {
 #: Layers over which a rate is fitted: from this one, where lengths have settled, to the last.
 FIRST, LAST = 3, {1.0: 12, 1.3: 22, 1.5: 40, 1.7: 40, 2.0: 40, 2.5: 20, 4.0: 12}
 #: Networks in a replicate: more where the rate is small.
-NETWORKS = {1.0: 4, 1.3: 4, 1.5: 8, 1.7: 24, 2.0: 40, 2.5: 12, 4.0: 12}
+NETWORKS = {1.0: 4, 1.3: 4, 1.5: 8, 1.7: 24, 2.0: 48, 2.5: 32, 4.0: 12}
 #: What is measured, its limit, and n times the distance of its mean from that.
 PARTS = ("", "_theory", "_drift")
 #: Inputs in a group.

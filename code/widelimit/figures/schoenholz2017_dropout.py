@@ -33,7 +33,7 @@ STARTS = (0.3, 0.98)
 #: Hidden layers; those of the fit of ξ_c, and from which on correlations count as settled.
 DEPTH, FITTED, SETTLED = 40, np.arange(2, 9), 30
 #: Networks in a replicate; one case is measured better, and so are its gradients.
-NETWORKS, MORE_NETWORKS, GRADIENT_NETWORKS = 4, 12, 24
+NETWORKS, MORE_NETWORKS, GRADIENT_NETWORKS = 4, 12, 64
 #: Layers over which the growth of gradients is fitted.
 GROWN = np.arange(9, 32)
 
