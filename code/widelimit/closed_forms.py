@@ -2,7 +2,7 @@ r"""Closed forms of E[φ(u)φ(v)] for a centred Gaussian pair with variances q1,
 
 Every function here is elementwise, takes its three arguments in one shape and dtype, checks
 nothing, and is differentiable. The determinant D = q1·q2 − c² is where accuracy is won or lost:
-angles are written atan2(√D, c), which keeps all its digits at correlations ±1, where
+angles are computed from √D and c, which keeps all digits at correlations ±1, where
 arccos(c/√(q1·q2)) loses half of them.
 
 Errors, unless stated: below 1e-13·√(E[φ(u)²]·E[φ(v)²]) in float64 and 1e-5 of it in float32,
@@ -89,11 +89,23 @@ def density_at_zero(q1: Entry, q2: Entry, cov: Entry) -> Entry:
     return jnp.where(point_mass, 0, 1 / (2 * pi * root_determinant(q1, q2, cov)))
 
 
+def _angle(opposite: Entry, adjacent: Entry, length: Entry) -> Entry:
+    """The angle in [0, π] of a right triangle with opposite side ≥ 0, and its longest side.
+
+    By half the angle: on CPUs XLA's arctan2 takes eight times as long as its arctan.
+    """
+    behind = adjacent < 0
+    longer = length + jnp.abs(adjacent)
+    tangent = jnp.where(behind, longer, opposite) / jnp.where(behind, opposite, longer)
+    return 2 * jnp.arctan(tangent)
+
+
 def _supplement(q1: Entry, q2: Entry, cov: Entry) -> Entry:
     """π − θ, for θ the angle whose cosine is the correlation; π/2 at zero variance."""
-    root = root_determinant(q1, q2, cov)
+    root, length = root_determinant(q1, q2, cov), jnp.sqrt(q1 * q2)
     # A zero vector makes every angle with its neighbours: as a constant it is independent of them.
-    return jnp.arctan2(jnp.where((q1 == 0) | (q2 == 0), 1, root), -cov)
+    constant = (q1 == 0) | (q2 == 0)
+    return _angle(jnp.where(constant, 1, root), -cov, jnp.where(constant, 1, length))
 
 
 @jax.custom_jvp
@@ -198,12 +210,12 @@ def two_impulses(jump: float) -> Dual:
 
 
 def erf(q1: Entry, q2: Entry, cov: Entry) -> Entry:
-    r"""Dual of erf, :math:`\tfrac2\pi \arcsin\frac{2c}{\sqrt{(1+2q_1)(1+2q_2)}}`, as an atan2.
+    r"""Dual of erf, :math:`\tfrac2\pi \arcsin\frac{2c}{\sqrt{(1+2q_1)(1+2q_2)}}`, as an arctan.
 
     Source: chapter 1, equation (1.15).
     """
     det = 1 + 2 * q1 + 2 * q2 + 4 * determinant(q1, q2, cov)
-    return 2 / pi * jnp.arctan2(2 * cov, jnp.sqrt(det))
+    return 2 / pi * jnp.arctan(2 * cov / jnp.sqrt(det))
 
 
 def gelu(q1: Entry, q2: Entry, cov: Entry) -> Entry:
@@ -220,7 +232,7 @@ def gelu(q1: Entry, q2: Entry, cov: Entry) -> Entry:
     """
     det = determinant(q1, q2, cov)
     root = jnp.sqrt(1 + q1 + q2 + det)
-    both_positive = jnp.arctan2(root, -cov) / (2 * pi)
+    both_positive = _angle(root, -cov, jnp.sqrt((1 + q1) * (1 + q2))) / (2 * pi)
     bracket = det + cov**2 * (2 + q1 + q2) / ((1 + q1) * (1 + q2))
     return cov * both_positive + bracket / (2 * pi * root)
 

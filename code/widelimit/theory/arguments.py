@@ -1,5 +1,7 @@
 """Arguments of the theory: one floating dtype, one shape, each number in its range."""
 
+from contextlib import AbstractContextManager
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,3 +75,14 @@ def need_float64(what: str) -> None:
             f"jax_enable_x64 is off, and {what} need float64; "
             'jax.config.update("jax_enable_x64", True) turns it on.'
         )
+
+
+def in_float64() -> AbstractContextManager:
+    """64-bit mode for a while, whatever mode JAX is in: for the few numbers that need it.
+
+    Returns:
+      A context manager. Arrays made inside keep their type outside.
+    """
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    return jax.experimental.enable_x64(True)

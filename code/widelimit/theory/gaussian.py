@@ -28,12 +28,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from widelimit.activations import Activation, hermite_polynomials
+from widelimit.activations import Activation
 from widelimit.closed_forms import ratio
 from widelimit.theory import price
 from widelimit.theory.arguments import checked
 from widelimit.theory.price import slope_of
 from widelimit.theory.quadrature import ORDER, nodes_of_variance, total
+
+#: The highest order of :func:`hermite_coefficients`.
+HIGHEST_ORDER = 1000
 
 
 def _checked_pair(var_u: ArrayLike, var_v: ArrayLike, cov: ArrayLike) -> list[Array]:
@@ -123,7 +126,7 @@ def hermite_coefficients(
     Args:
       phi: φ.
       variance: q ≥ 0.
-      order: the highest k, from 0 to 100.
+      order: the highest k, from 0 to HIGHEST_ORDER.
 
     Returns:
       a_0, …, a_order along a new last axis, in units of φ. Error below 1e-12·√E[φ²] in float64
@@ -135,8 +138,8 @@ def hermite_coefficients(
 
     Source: the Mehler kernel; as used for dual activations by Daniely, Frostig & Singer 2016.
     """
-    if not 0 <= order <= 100:
-        raise ValueError(f"order={order} must be an integer from 0 to 100.")
+    if not 0 <= order <= HIGHEST_ORDER:
+        raise ValueError(f"order={order} must be an integer from 0 to {HIGHEST_ORDER}.")
     (q,) = checked(variance=variance)
     return _hermite_coefficients(phi, order, q)
 
@@ -146,7 +149,14 @@ def _hermite_coefficients(phi, order, q):
     # he_k has k zeros within ±2√k, so the nodes must grow with k.
     u, z, weights = nodes_of_variance(phi.kinks, q, ORDER + 2 * order)
     weighted = weights * phi(u)
-    return jnp.stack([total(weighted * he) for he in hermite_polynomials(z, order)], axis=-1)
+
+    def rise(pair, k):
+        last, before = pair
+        return ((z * last - jnp.sqrt(k) * before) / jnp.sqrt(k + 1), last), total(weighted * last)
+
+    start = jnp.ones_like(z), jnp.zeros_like(z)
+    _, found = jax.lax.scan(rise, start, jnp.arange(order + 1, dtype=q.dtype))
+    return jnp.moveaxis(found, 0, -1)
 
 
 @_hermite_coefficients.defjvp
