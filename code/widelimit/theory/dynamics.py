@@ -1,0 +1,188 @@
+r"""Training of infinitely wide networks under the square loss, solved: a linear equation.
+
+The loss is :math:`\tfrac12 \sum_{i=1}^P (f(x_i) - y_i)^2`, summed, not averaged. In the kernel
+limit Θ stays what it is, so gradient flow is linear in the outputs on the training inputs,
+
+.. math:: \dot f = -\Theta\,(f - y), \qquad f_t = y + e^{-\Theta t} (f_0 - y),
+
+and gradient descent with rate η has :math:`(1 - \eta\Theta)^s` after s steps where the flow has
+:math:`e^{-\Theta t}`. **The unit of t** is rate times steps: t = ηs. With a loss that is averaged
+over the P examples it is ηs/P.
+
+**A network and the ensemble.** One trained network is one draw: at a test input it has moved by
+:math:`A_t (y - f_0)` with :math:`A_t = \Theta_*^\top \Theta^{-1}(1 - e^{-\Theta t})`, from an f₀
+that is a draw of the NNGP. Over draws the outputs are Gaussian at every t, with
+
+.. math:: \bar f_t = A_t\, y, \qquad
+    \Sigma_t = K_{**} + A_t K A_t^\top - A_t K_* - K_*^\top A_t^\top .
+
+As t → ∞ this is no posterior: with Θ for K it would be one, and so it is where only the last layer
+is trained.
+
+**Errors.** Everything is computed in the eigenvectors of Θ, in which (1 − e^(−λt))/λ has no
+difficulty at small λ: relative errors of 1e-15 times λ_max·min(t, 1/λ_min).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class Gram(NamedTuple):
+    """One kernel among training and test inputs.
+
+    Attributes:
+      train: among the training inputs, ``[P, P]``.
+      cross: between training (rows) and test inputs (columns), ``[P, m]``.
+      test: among the test inputs, ``[m, m]``.
+    """
+
+    train: Float[Array, "P P"]
+    cross: Float[Array, "P m"]
+    test: Float[Array, "m m"]
+
+
+class Ensemble(NamedTuple):
+    """Outputs of trained networks at the test inputs, over initializations.
+
+    Attributes:
+      mean: ``[m]``, or ``[m, outputs]``.
+      covariance: of one output, ``[m, m]``; different outputs are independent.
+    """
+
+    mean: Float[Array, "m ..."]
+    covariance: Float[Array, "m m"]
+
+
+class LinearTraining(NamedTuple):
+    """The training of infinitely wide networks on one set of examples; from :func:`of`.
+
+    Attributes:
+      rates: λ, eigenvalues of Θ among the training inputs, rising, ``[P]``: what f lacks along an
+        eigenvector falls as e^(−λt).
+      modes: the eigenvectors, in columns, ``[P, P]``.
+      targets: y in the eigenvectors, ``[P]``, or ``[P, outputs]``.
+      ntk: Θ between the eigenvectors (rows) and the test inputs, ``[P, m]``.
+      nngp: K among the eigenvectors, between them and the test inputs, and among these.
+    """
+
+    rates: Float[Array, " P"]
+    modes: Float[Array, "P P"]
+    targets: Float[Array, "P ..."]
+    ntk: Float[Array, "P m"]
+    nngp: Gram
+
+    @property
+    def critical_rate(self) -> float:
+        """2/λ_max: gradient descent converges at rates below it and diverges above."""
+        return 2 / float(self.rates[-1])
+
+    def flow(self, time: float) -> Ensemble:
+        """The ensemble after gradient flow.
+
+        Args:
+          time: t ≥ 0, rate times steps; may be infinite.
+
+        Returns:
+          Mean and covariance at the test inputs.
+
+        Raises:
+          ValueError: t negative or NaN; t infinite where Θ is singular to rounding.
+        """
+        if not time >= 0:
+            raise ValueError(f"time={time}; training takes a time of at least 0")
+        if math.isinf(time):
+            return self._ensemble(1 / self._positive_rates("time=inf"))
+        safe = jnp.where(self.rates > 0, self.rates, 1)
+        return self._ensemble(jnp.where(self.rates > 0, -jnp.expm1(-safe * time) / safe, time))
+
+    def descent(self, rate: float, steps: int) -> Ensemble:
+        """The ensemble after gradient descent.
+
+        Args:
+          rate: η > 0; above :attr:`critical_rate` it grows without bound.
+          steps: s ≥ 0.
+
+        Returns:
+          Mean and covariance at the test inputs.
+
+        Raises:
+          ValueError: a rate that is not positive and finite, steps that are no whole number ≥ 0.
+        """
+        if not 0 < rate < math.inf:
+            raise ValueError(f"rate={rate}; a learning rate is positive and finite")
+        if not (isinstance(steps, int | np.integer) and steps >= 0):
+            raise ValueError(f"steps={steps}; give a whole number of at least 0")
+        safe = jnp.where(self.rates > 0, self.rates, 1)
+        # 1 − (1 − ηλ)^s without cancellation where ηλ is small.
+        slow = rate * safe < 0.5
+        small = -jnp.expm1(steps * jnp.log1p(-rate * jnp.where(slow, safe, 0)))
+        moved = jnp.where(slow, small, 1 - (1 - rate * safe) ** steps)
+        return self._ensemble(jnp.where(self.rates > 0, moved / safe, rate * steps))
+
+    def _positive_rates(self, what):
+        least, most = float(self.rates[0]), float(self.rates[-1])
+        floor = len(self.rates) * float(jnp.finfo(self.rates.dtype).eps) * most
+        if least <= floor:
+            raise ValueError(
+                f"{what}: the smallest eigenvalue of the NTK, {least:.3g}, is not above rounding, "
+                f"{floor:.3g}; take out repeated inputs, or a finite time"
+            )
+        return self.rates
+
+    def _ensemble(self, gain):
+        """What comes of (1 − e^(−λt))/λ along each eigenvector."""
+        motion = self.ntk * gain[:, None]
+        moved = motion.T @ self.nngp.train @ motion
+        met = motion.T @ self.nngp.cross
+        covariance = self.nngp.test + moved - met - met.T
+        # A matrix product need not round (i, j) as it rounds (j, i).
+        return Ensemble(motion.T @ self.targets, (covariance + covariance.T) / 2)
+
+
+def of(ntk: Gram, nngp: Gram, y: Float[Array, "P ..."]) -> LinearTraining:
+    """Prepare the training of infinitely wide networks.
+
+    Args:
+      ntk: Θ.
+      nngp: K, the covariance of the outputs before training.
+      y: targets, one or more outputs.
+
+    Returns:
+      The training; its methods give ensembles. For outputs on the training inputs give these as
+      test inputs.
+
+    Raises:
+      ValueError: matrices whose shapes do not fit y or one another; Θ that is not symmetric, or has
+        eigenvalues well below 0.
+
+    Source: Jacot et al. 2018 for the flow; Lee et al. 2019 for the ensemble.
+    """
+    tests = ntk.cross.shape[1]
+    for name, one in (("ntk", ntk), ("nngp", nngp)):
+        shapes = tuple(block.shape for block in one)
+        if shapes[:2] != ((len(y), len(y)), (len(y), tests)) or one.test.shape != (tests, tests):
+            raise ValueError(
+                f"{name} has blocks of shapes {shapes} for {len(y)} targets; they are "
+                "[P, P], [P, m] and [m, m]"
+            )
+    scale = float(jnp.max(jnp.abs(ntk.train)))
+    if float(jnp.max(jnp.abs(ntk.train - ntk.train.T))) > 1e-5 * scale:
+        raise ValueError("ntk.train is not symmetric")
+    rates, modes = jnp.linalg.eigh((ntk.train + ntk.train.T) / 2)
+    if float(rates[0]) < -1e-5 * float(rates[-1]):
+        raise ValueError(
+            f"ntk.train has the eigenvalue {float(rates[0]):.3g}; a kernel has none < 0"
+        )
+    return LinearTraining(
+        rates,
+        modes,
+        modes.T @ y,
+        modes.T @ ntk.cross,
+        Gram(modes.T @ nngp.train @ modes, modes.T @ nngp.cross, nngp.test),
+    )
