@@ -92,8 +92,9 @@ def _check_variances(layer) -> None:
 def _check_image(layer) -> None:
     for name in ("filter_shape", "strides"):
         value = getattr(layer, name)
-        if len(value) != 2 or any(int(n) != n or n < 1 for n in value):
-            raise ValueError(f"{name}={value}; give two whole numbers of at least 1")
+        pair = isinstance(value, tuple) and len(value) == 2
+        if not pair or any(not isinstance(n, int) or n < 1 for n in value):
+            raise ValueError(f"{name}={value!r}; give two whole numbers of at least 1")
     if layer.padding not in PADDINGS:
         raise ValueError(f"padding={layer.padding!r}; use one of {', '.join(PADDINGS)}")
 
@@ -153,9 +154,19 @@ class Elementwise:
 
     Args:
       activation: φ.
+
+    Raises:
+      ValueError: something else than an activation.
     """
 
     activation: Activation = _static()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise ValueError(
+                f"activation={self.activation!r} is none; "
+                "widelimit.activations.get finds one by its name"
+            )
 
 
 @_architecture
@@ -204,8 +215,8 @@ class Repeat:
     times: int = _static()
 
     def __post_init__(self) -> None:
-        if int(self.times) != self.times or self.times < 1:
-            raise ValueError(f"times={self.times}; give a whole number of at least 1")
+        if not isinstance(self.times, int) or self.times < 1:
+            raise ValueError(f"times={self.times!r}; give a whole number of at least 1")
 
 
 @_architecture
@@ -236,5 +247,7 @@ def fully_connected(
     Raises:
       ValueError: depth below 1, a variance that is negative or not finite.
     """
+    if not isinstance(depth, int) or depth < 1:
+        raise ValueError(f"depth={depth!r}; give a whole number of hidden layers, at least 1")
     affine = Dense(weight_var, bias_var)
     return Chain((affine, Repeat(Chain((Elementwise(activation), affine)), depth)))

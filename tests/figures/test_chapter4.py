@@ -198,12 +198,12 @@ def test_what_trains_has_the_shape_of_the_depth_scale(of):
     assert mean[1.761][deep] > mean[6.0][deep]
     xi_c = data["xi_c"]
     assert np.argmax(xi_c) == schoenholz2017_training.WEIGHT_VARS.index(1.761)
-    for kinds, low, high in (
-        (schoenholz2017_training.ORDERED, 4.5, 6.5),
-        (schoenholz2017_training.CHAOTIC, 2.0, 3.5),
+    for kinds, runs, low, high in (
+        (schoenholz2017_training.ORDERED, 48, 4.5, 6.5),
+        (schoenholz2017_training.CHAOTIC, 16, 2.0, 3.5),
     ):
         accuracy = schoenholz2017_training.replicates(data, kinds)
-        assert accuracy.shape == (16, 2, len(kinds), len(data["depths"]))
+        assert accuracy.shape == (runs, 2, len(kinds), len(data["depths"]))
         depth = schoenholz2017_training.trained_depth(data["depths"], accuracy.mean(axis=0)[1])
         multiple = depth / schoenholz2017_training.scales_of(data, "xi_c", kinds)
         assert np.all((low < multiple) & (multiple < high))

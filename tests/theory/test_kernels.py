@@ -120,12 +120,16 @@ def test_the_degree_grows_with_depth_and_with_accuracy():
     assert degree(10, 1e-6) < degree(10, 1e-12)
 
 
-def test_deep_chaos_has_no_polynomial_and_a_kernel_all_the_same():
-    architecture = fully_connected(80, ERF, 9.0, 0.01)
-    assert angular.angular_kernel(architecture, 1.0) is None
-    x = unit(40)
-    found = kernels.nngp(architecture, x)
-    np.testing.assert_allclose(found, erf_by_hand(np.asarray(x), 80, 9.0, 0.01)[0], rtol=1e-9)
+@pytest.mark.parametrize("depth", [5, 10, 20, 40, 200])
+@pytest.mark.parametrize(("name", "weight_var"), [("erf", 9.0), ("sin", 4.0), ("cos", 9.0)])
+def test_deep_chaos_by_angle_or_not(name, weight_var, depth):
+    """Where k falls too fast for any polynomial none is made up: also on the diagonal."""
+    architecture = fully_connected(depth, activations.get(name), weight_var, 0.3)
+    x = unit(20)
+    fast, slow = (kernels.nngp(architecture, x, error=error) for error in (None, 0))
+    np.testing.assert_allclose(fast, slow, atol=1e-10 * np.max(slow))
+    if depth == 200:
+        assert angular.angular_kernel(architecture, 1.0, ntk=False) is None
 
 
 @pytest.mark.parametrize("error", [0, None], ids=["by layers", "by angle"])
@@ -278,6 +282,34 @@ def test_the_ntk_has_gradients_on_its_diagonal():
     assert float(jnp.sum(slope * step)) == pytest.approx((ahead - back) / 2, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 0.5], [1.0, 0.5]],
+        [[1.0, 0.5], [2.0, 1.0]],
+        [[1.0, 0.5], [-1.0, -0.5]],
+        [[1.0], [2.0]],
+    ],
+    ids=["equal", "collinear", "opposite", "on a line"],
+)
+@pytest.mark.parametrize("bias_var", [0.0, 0.1])
+def test_gradients_of_the_ntk_are_finite_where_it_has_cusps(rows, bias_var):
+    theta = lambda x: jnp.sum(kernels.ntk(fully_connected(2, RELU, 2.0, bias_var), x))  # noqa: E731
+    assert np.all(np.isfinite(jax.grad(theta)(jnp.asarray(rows))))
+
+
+def test_normalization_of_nothing_has_gradients():
+    architecture = Chain((Dense(1.0), LayerNorm(), Elementwise(RELU), Dense(1.0)))
+    x = inputs(3).at[0].set(0.0)
+    assert np.all(np.isfinite(jax.grad(lambda x: jnp.sum(kernels.nngp(architecture, x)))(x)))
+
+
+def test_compiled_code_may_hold_the_inputs():
+    x, architecture = inputs(20), fully_connected(1, RELU, 2.0)
+    found = jax.jit(lambda scale: scale * kernels.ntk(architecture, x))(2.0)
+    np.testing.assert_allclose(found, 2 * kernels.ntk(architecture, x), atol=1e-10)
+
+
 def test_structures_of_layers_differ():
     """With equal structures compiled code of one architecture would be run for another."""
 
@@ -310,6 +342,13 @@ REFUSED = {
     "x1 holds float64": lambda: kernels.nngp(Dense(1.0), inputs(), inputs(d=4)),
     "width=0": lambda: kernels.ntk(fully_connected(1, RELU, 1.0), inputs(), width=0),
     "Flatten reads images": lambda: kernels.nngp(Chain((Flatten(),)), inputs()),
+    "width=inf": lambda: kernels.ntk(fully_connected(1, RELU, 1.0), inputs(), width=np.inf),
+    "error=2": lambda: kernels.nngp(fully_connected(1, RELU, 1.0), inputs(), error=2.0),
+    "x1 holds NaN": lambda: kernels.nngp(Dense(1.0), jnp.full((2, 2), jnp.nan)),
+    "products float32 does not hold": lambda: kernels.nngp(
+        fully_connected(2, RELU, 1.0, 0.0), 1e-11 * inputs(3, dtype="float32")
+    ),
+    "depth=0": lambda: fully_connected(0, RELU, 1.0),
     "weight_var=-1": lambda: Dense(-1.0),
     "bias_var=nan": lambda: Dense(1.0, float("nan")),
     "times=0": lambda: Repeat(Dense(1.0), 0),

@@ -18,7 +18,8 @@ polynomials in c would converge like a small power of the degree.
 the error that is asked for; the sum of those left out bounds what the polynomial lacks. At small
 angles each layer's rounding moves the angle by 1e-16 over it, which leaves some 1e-12. Deep in the
 chaotic phase k falls from its largest value within an angle of χ₁^(−depth/2), and no polynomial is
-good enough. Then there is none, and :mod:`widelimit.theory.layerwise` follows the layers for each
+good enough. That shows at c = 1, and at angles between the others that are tried as well. Then
+there is no polynomial, and :mod:`widelimit.theory.layerwise` follows the layers for each
 pair.
 """
 
@@ -42,6 +43,8 @@ from widelimit.theory.structure import DATA, Layer, State
 
 #: Angles on each side of c = 0 at which the layers are followed, until they are enough.
 NODES = (64, 256)
+#: Values of t, besides 0, where a polynomial must show that nothing hides between the nodes.
+PROBES = np.geomspace(1e-6, 0.95, 30)
 #: The number of terms is a multiple of this, so that few polynomials are compiled.
 STEP = 4
 
@@ -53,7 +56,7 @@ class AngularKernel:
     Attributes:
       coefficients: of Chebyshev polynomials in 2t − 1, ``[kernels, signs, degree + 1]``; the NNGP
         first, then the NTK if it was asked for; c ≥ 0 first, then c < 0.
-      error: a bound of what they leave out, relative to each kernel's largest value.
+      error: a bound of the terms left out, relative to each kernel's largest value.
     """
 
     coefficients: Float[np.ndarray, "kernels signs terms"]
@@ -134,29 +137,43 @@ def angular_kernel(
         for nodes in NODES:
             turns = np.pi * (np.arange(nodes) + 0.5) / nodes
             t = (1 + np.cos(turns)) / 2
-            cosine = jnp.asarray(np.concatenate([1 - t**2, t**2 - 1]))
+            probes = np.concatenate([[0.0], PROBES])
+            rest = np.concatenate([t, probes]) ** 2
+            cosine = jnp.asarray(np.concatenate([1 - rest, rest - 1]))
             values = _at_cosines(
                 architecture, state, jnp.asarray([scale]), cosine, ntk, width, error
             )
-            values = np.stack([np.asarray(v).reshape(2, nodes) for v in values if v is not None])
+            values = np.stack([np.asarray(v).reshape(2, -1) for v in values if v is not None])
+            size = np.max(np.abs(values), axis=(1, 2))[:, None, None]
+            size = np.where(size > 0, size, 1)
+            # Rounding moved the cosines, and t much more where it is small.
+            exact = np.sqrt(1 - np.abs(np.asarray(cosine).reshape(2, -1)))
             waves = np.cos(np.outer(turns, np.arange(nodes))) * 2 / nodes
             waves[:, 0] /= 2
-            coefficients = values @ waves
-            # Rounding moved the cosines, and t much more where it is small: take that back.
-            moved = 2 * (t - np.sqrt(1 - np.abs(np.asarray(cosine).reshape(2, nodes))))
-            slopes = np.polynomial.chebyshev.chebder(coefficients, axis=-1)
-            slopes = np.polynomial.chebyshev.chebval(2 * t - 1, np.moveaxis(slopes, -1, 0))
-            coefficients = (values + moved * slopes) @ waves
-            size = np.max(np.abs(values), axis=(1, 2))[:, None, None]
+            coefficients = values[..., :nodes] @ waves
+            slopes = 2 * _sum(np.polynomial.chebyshev.chebder(coefficients, axis=-1), t)
+            coefficients = (values[..., :nodes] + (t - exact[:, :nodes]) * slopes) @ waves
             # What all terms from each one on are together.
             left = np.cumsum(np.abs(coefficients / size)[..., ::-1], axis=-1)[..., ::-1]
-            worst = np.max(left, axis=(0, 1))
-            enough = np.flatnonzero(worst <= error)
+            enough = np.flatnonzero(np.max(left, axis=(0, 1)) <= error)
             # The last coefficients also hold what lies beyond them.
-            if len(enough) and enough[0] <= nodes * 3 // 4:
-                terms = min(-(-int(enough[0]) // STEP) * STEP, nodes - 1)
-                return AngularKernel(coefficients[..., :terms], float(worst[terms]))
+            if not len(enough) or enough[0] > nodes * 3 // 4:
+                continue
+            terms = min(max(STEP, -(-int(enough[0]) // STEP) * STEP), nodes - 1)
+            coefficients = coefficients[..., :terms]
+            there = np.stack([_sum(coefficients[:, s], exact[s, nodes:]) for s in (0, 1)], axis=1)
+            missed = np.abs(there - values[..., nodes:]) / size
+            # Rounding by 1e-16 moves an angle by that over the angle, in each layer.
+            allowed = max(error, 5e-12) + 1e-14 / np.maximum(exact[:, nodes:], 1e-6)
+            allowed[:, 0] = max(error, 5e-12)
+            if np.all(missed <= allowed):
+                return AngularKernel(coefficients, float(np.max(left[..., terms])))
     return None
+
+
+def _sum(coefficients, t):
+    """Chebyshev series along the last axis at 2t − 1."""
+    return np.polynomial.chebyshev.chebval(2 * t - 1, np.moveaxis(coefficients, -1, 0))
 
 
 def _at_cosines(architecture, state, scale, cosine, ntk, width, error):
@@ -170,11 +187,6 @@ def _at_cosines(architecture, state, scale, cosine, ntk, width, error):
     return pair.cov, pair.ntk
 
 
-def _alike(x):
-    """Both members of each pair have the one norm."""
-    return x
-
-
 @partial(jax.jit, static_argnums=(2, 4, 5))
 def _first_pass(architecture, series, state, scale, width, expanded):
     rules = Rules(width, dict(zip(expanded, series, strict=True)))
@@ -185,7 +197,13 @@ def _first_pass(architecture, series, state, scale, width, expanded):
 def _second_pass(architecture, series, state, scale, cosine, units, ntk, width, expanded):
     cov = scale * cosine
     pair = Pair(cov, jnp.zeros_like(cov) if ntk else None)
-    rules = Rules(width, dict(zip(expanded, series, strict=True)), _alike, _alike)
+    rules = Rules(
+        width,
+        dict(zip(expanded, series, strict=True)),
+        recursion.itself,
+        recursion.itself,
+        cosine == 1,
+    )
     return recursion.covariances(architecture, state, pair, units, units, rules)[1]
 
 

@@ -80,7 +80,8 @@ class LinearTraining(NamedTuple):
     @property
     def critical_rate(self) -> float:
         """2/λ_max: gradient descent converges at rates below it and diverges above."""
-        return 2 / float(self.rates[-1])
+        most = float(self.rates[-1])
+        return 2 / most if most > 0 else math.inf
 
     def flow(self, time: float) -> Ensemble:
         """The ensemble after gradient flow.
@@ -105,7 +106,8 @@ class LinearTraining(NamedTuple):
         """The ensemble after gradient descent.
 
         Args:
-          rate: η > 0; above :attr:`critical_rate` it grows without bound.
+          rate: η > 0; above :attr:`critical_rate` the result grows without bound, and at last
+            to infinity.
           steps: s ≥ 0.
 
         Returns:
@@ -171,9 +173,13 @@ def of(ntk: Gram, nngp: Gram, y: Float[Array, "P ..."]) -> LinearTraining:
                 f"{name} has blocks of shapes {shapes} for {len(y)} targets; they are "
                 "[P, P], [P, m] and [m, m]"
             )
-    scale = float(jnp.max(jnp.abs(ntk.train)))
-    if float(jnp.max(jnp.abs(ntk.train - ntk.train.T))) > 1e-5 * scale:
-        raise ValueError("ntk.train is not symmetric")
+        if not all(bool(jnp.all(jnp.isfinite(block))) for block in one):
+            raise ValueError(f"{name} holds NaN or infinite numbers")
+        scale = float(jnp.max(jnp.abs(one.train)))
+        if float(jnp.max(jnp.abs(one.train - one.train.T))) > 1e-5 * scale:
+            raise ValueError(f"{name}.train is not symmetric")
+    if not bool(jnp.all(jnp.isfinite(y))):
+        raise ValueError("y holds NaN or infinite numbers")
     rates, modes = jnp.linalg.eigh((ntk.train + ntk.train.T) / 2)
     if float(rates[0]) < -1e-5 * float(rates[-1]):
         raise ValueError(

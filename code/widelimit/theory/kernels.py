@@ -14,7 +14,8 @@ differentiated as they are. Then a bias contributes 1, the input weights \|x\|²
 hidden layers n times a number. As n grows this Θ diverges, and Θ/n forgets the biases and the input
 weights: no limit trains all of them.
 
-**How.** Where all inputs have one norm, and at any norms for ReLU and its like without biases, a
+**How.** Where all inputs have one norm, and (without ``width``) at any norms for ReLU and its like
+without biases, a
 deep kernel is one function of one angle (:mod:`widelimit.theory.angular`). Otherwise, and under
 ``jit`` or ``grad``, where values are not known, layers are followed pair by pair
 (:mod:`widelimit.theory.layerwise`). Large kernels are computed in blocks; of a symmetric one each
@@ -22,13 +23,14 @@ block is computed once. If x1 is sharded over devices along its first axis, so i
 
 **Errors.** Those of :mod:`widelimit.theory.gaussian` in the layers' integrals, and what ``error``
 allows. At small angles rounding of the inputs themselves matters: of the cosine by 1e-7 moves the
-NTK of ReLU by 3e-4. Gradients in inputs, weight_var and bias_var are finite, also where two inputs
-are equal, except those of the step function's kernel and of ReLU's NTK at inputs that are equal
-though not in one array: there the kernel has a cusp.
+NTK of ReLU by 3e-4. Gradients in inputs, weight_var and bias_var are finite, also at inputs that
+are equal, opposite or 0, but for the NNGP kernel of functions that jump. Where Θ has a cusp, as
+ReLU's at equal inputs, the derivative there is that without the cusp.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -149,13 +151,17 @@ def _both(architecture, x1, x2, ntk, width, error):
             f"x1 holds {x1.dtype}{list(x1.shape[1:])} and x2 {x2.dtype}{list(x2.shape[1:])}; "
             "inputs have one shape and type"
         )
-    if width is not None and not width >= 1:
-        raise ValueError(f"width={width}; a hidden layer has at least one unit")
+    if width is not None and not 1 <= width < math.inf:
+        raise ValueError(f"width={width}; a hidden layer has a finite number of units, at least 1")
+    if error is not None and not 0 <= error < 1:
+        raise ValueError(f"error={error}; a relative error lies in [0, 1)")
     jumping = [phi.name for phi in activations_of(architecture) if any(phi.jumps)]
     if ntk and jumping:
         raise ValueError(f"{jumping[0]} jumps: its NTK is infinite at equal inputs; ask for nngp")
     start = layerwise.start_of(architecture, x1.shape[1:])
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((architecture, x1, x2))):
+    # A function that is compiled traces what it computes from constants as well.
+    leaves = [*jax.tree.leaves((architecture, x1, x2)), jnp.zeros(()) + 0]
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
         return layerwise.traced(architecture, x1, x2, start, width, ntk)
     error = ERRORS[x1.dtype.name] if error is None else float(error)
     pair = None
@@ -169,6 +175,8 @@ def _both(architecture, x1, x2, ntk, width, error):
 
 def _inputs(name, x):
     x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} holds {x.dtype}; inputs are real")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(float)
     if x.dtype.name not in ERRORS:
@@ -177,4 +185,7 @@ def _inputs(name, x):
         raise ValueError(
             f"{name} has shape {x.shape}; give vectors [n, d] or images [n, height, width, c]"
         )
+    finite = jnp.all(jnp.isfinite(x))
+    if not isinstance(finite, jax.core.Tracer) and not bool(finite):
+        raise ValueError(f"{name} holds NaN or infinite numbers")
     return x

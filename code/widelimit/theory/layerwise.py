@@ -59,15 +59,13 @@ def _parts(architecture):
     return Chain(layers), None, Chain(())
 
 
-def _itself(x):
-    return x
-
-
 @partial(jax.jit, static_argnames=("start", "width", "expanded"))
 def _first_pass(architecture, series, x, start, width, expanded):
     """The variances of each input in every layer, before and behind pooling."""
     head, pool, tail = _parts(architecture)
-    rules = Rules(width, dict(zip(expanded, series, strict=True)), _itself, _itself)
+    rules = Rules(
+        width, dict(zip(expanded, series, strict=True)), recursion.itself, recursion.itself
+    )
     padding = [(0, g - b) for b, g in zip(start.size, start.grid, strict=True)]
     x = jnp.pad(jnp.moveaxis(x, 0, -1), [*padding, (0, 0), (0, 0)])
     state, var, units = recursion.variances(head, start, jnp.mean(x**2, axis=-2), rules)
@@ -80,7 +78,7 @@ def _first_pass(architecture, series, x, start, width, expanded):
 
     one, nothing = Inputs(x, (units, ())), jnp.zeros(x.shape[-1], x.dtype)
     if isinstance(pool, Flatten):
-        var = planes.mean_inside(var, state.size, (0, 0)) * math.prod(state.size)
+        var = planes.share_inside(var, state.size, (0, 0)) * math.prod(state.size)
     elif jax.tree.leaves(jax.eval_shape(behind, nothing)):
         alone = rules._replace(same=jnp.ones(x.shape[-1], bool))
         var = _over_planes(head, pool, one, one, start, alone, False, False).cov
@@ -101,7 +99,7 @@ def _over_planes(head, pool, one, other, start, rules, ntk, halved):
         cov = jnp.mean(products, axis=2)
         pair = Pair(cov, jnp.zeros_like(cov) if ntk else None, offset)
         pair = recursion.covariances(head, start, pair, *units, rules)[1]
-        return jax.tree.map(lambda x: planes.mean_inside(x, state.size, pair.offset), pair[:2])
+        return jax.tree.map(lambda x: planes.share_inside(x, state.size, pair.offset), pair[:2])
 
     if isinstance(pool, Flatten):
         return Pair(*jax.tree.map(lambda mean: mean * math.prod(state.size), plane((0, 0))))
@@ -110,7 +108,9 @@ def _over_planes(head, pool, one, other, start, rules, ntk, halved):
 
     def add(sums, at):
         offset, weight = at
-        return jax.tree.map(lambda sum, one: sum + weight * one, sums, plane(tuple(offset))), None
+        return jax.tree.map(
+            lambda before, one: before + weight * one, sums, plane(tuple(offset))
+        ), None
 
     each = jnp.asarray(offsets), jnp.asarray(weights, one.x.dtype)
     sums, _ = jax.lax.scan(add, sums, each)
@@ -164,6 +164,18 @@ class SecondPass(NamedTuple):
         pair = _over_planes(head, pool, one, other, self.start, rules, self.ntk, diagonal)
         state = after(pool, after(head, self.start, self.width), self.width)
         return recursion.covariances(tail, state, pair, one.known[1], other.known[1], rules)[1]
+
+
+def _check_range(units, dtype):
+    """Products of two variances must not be 0; that they are not infinite shows at the end."""
+    smallest = float(np.finfo(dtype).tiny) ** 0.5
+    for var in map(np.asarray, jax.tree.leaves(units)):
+        positive = var[var > 0]
+        if len(positive) and positive.min() <= smallest:
+            raise ValueError(
+                f"a variance of {positive.min():.3g} occurs, whose products {dtype} does not hold; "
+                "give inputs in float64 or larger ones, fewer layers, or a larger weight_var"
+            )
 
 
 def traced(
@@ -227,6 +239,7 @@ def followed(
         expanded, series = recursion.series_of(Chain((head, tail)), units, error)
         if expanded:
             found = [_first_pass(architecture, series, x, start, width, expanded) for x in inputs]
+        _check_range(units, x1.dtype)
         shared, *found = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, x1.dtype), [(architecture, series), *found]
         )

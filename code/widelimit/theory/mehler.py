@@ -28,6 +28,7 @@ from jaxtyping import Array, Float, Int
 from widelimit.activations import Activation
 from widelimit.closed_forms import ratio
 from widelimit.theory import gaussian, signal
+from widelimit.theory.arguments import in_float64
 
 #: The smallest variance: a constant input is the limit q → 0, in which the series still holds.
 SMALLEST = 1e-20
@@ -44,8 +45,8 @@ class Series(NamedTuple):
     """What the duals of one activation need, for a range of variances.
 
     Attributes:
-      table: Chebyshev coefficients in log q of a_0 and of the a_k that do not vanish, ``[terms,
-        nodes]``.
+      table: Chebyshev coefficients in log q of a_0, and of a_k/√q for those a_k that do not vanish,
+        ``[terms, nodes]``.
       orders: their k, 0 first.
       middle: of the range of log q.
       half: half of its length.
@@ -74,27 +75,33 @@ def series(activation: Activation, smallest: float, largest: float, error: float
     """
     if activation.kinks:
         return None
+    with in_float64():
+        return _series(activation, smallest, largest, error)
+
+
+def _series(activation, smallest, largest, error):
     middle, half = np.log(largest * smallest) / 2, max(np.log(largest / smallest) / 2, 1e-3)
     nodes = max(NODES, int(np.ceil(NODES_PER_FOLD * 2 * half)))
     turns = np.pi * (np.arange(nodes) + 0.5) / nodes
-    q = jnp.asarray(np.exp(middle + half * np.cos(turns)))
+    q = np.exp(middle + half * np.cos(turns))
     for order in ORDERS:
-        a = np.asarray(gaussian.hermite_coefficients(activation, q, order))
+        a = np.array(gaussian.hermite_coefficients(activation, jnp.asarray(q), order))
         count = _terms_needed(activation, q, a, error)
         if count is not None:
             break
     else:
         return None
+    a[:, 1:] /= np.sqrt(q)[:, None]
     sizes = np.max(np.abs(a), axis=0)
     # An odd function has no even terms but for rounding, and an even one no odd ones.
     absent = [np.all(sizes[parity:count:2] < 1e-14 * sizes.max()) for parity in (0, 1)]
-    kept = [j for j in range(1, count) if not absent[j % 2]]
-    kept += [0] * (-len(kept) % CHUNK)  # what fills the last chunk has coefficients 0
-    a = np.where(np.arange(len(kept) + 1) <= np.count_nonzero(kept), a[:, [0, *kept]], 0)
+    kept = [k for k in range(1, count) if not absent[k % 2]]
+    filled = max(CHUNK, -(-len(kept) // CHUNK) * CHUNK)  # whole chunks, with coefficients 0
+    a = np.pad(a[:, [0, *kept]], [(0, 0), (0, filled - len(kept))])
     waves = np.cos(np.outer(turns, np.arange(nodes))) * np.where(np.arange(nodes), 2, 1) / nodes
     return Series(
         jnp.asarray(a.T @ waves),
-        jnp.asarray([0, *kept]),
+        jnp.asarray([0, *kept, *[0] * (filled - len(kept))]),
         jnp.asarray(middle),
         jnp.asarray(half),
     )
@@ -104,7 +111,7 @@ def _terms_needed(activation, q, a, error):
     """How many terms leave out no more than the error, or None."""
     k, count = np.arange(a.shape[1]), 0
     for weight, order in ((np.ones(len(k)), 0), (k, 1)):
-        whole = np.asarray(signal.mean_square(activation, q, order) * (q if order else 1))
+        whole = np.asarray(signal.mean_square(activation, q, order)) * (q if order else 1)
         left = np.max(np.abs(1 - np.cumsum(weight * a**2 / whole[:, None], axis=1)), axis=0)
         enough = np.flatnonzero(left <= error)
         if not len(enough):
@@ -121,7 +128,7 @@ def coefficients(series: Series, var: Float[Array, "*shape"]) -> Float[Array, te
       var: q.
 
     Returns:
-      a_k(q), along a new first axis.
+      a_0, and a_k(q)/√q, which stay of one size as q → 0, along a new first axis.
     """
     place = (jnp.log(jnp.maximum(var, SMALLEST)) - series.middle) / series.half
     angle = jnp.arccos(jnp.clip(place, -1, 1))
@@ -165,4 +172,4 @@ def duals(
     chunks = [x[1:].reshape(-1, CHUNK, *x.shape[1:]) for x in (orders, first, second)]
     nothing = jnp.zeros_like(cov)
     (_, value, slope), _ = jax.lax.scan(add, (start, nothing, nothing), chunks)
-    return first[0] * second[0] + correlation * value, ratio(slope, geometric)
+    return first[0] * second[0] + geometric * correlation * value, slope

@@ -128,7 +128,7 @@ def moved(x: Float[Array, "*shape"], offset: Offset) -> Float[Array, "*shape"]:
     return jnp.roll(x, [-o for o in offset], axis=(0, 1)) if offset else x
 
 
-def mean_inside(
+def share_inside(
     x: Float[Array, "height width *pairs"], size: tuple[int, int], offset: Offset
 ) -> Float[Array, "*pairs"]:
     """Sum over the pairs of positions of a plane that are inside, as a share of all pairs.

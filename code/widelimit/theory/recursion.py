@@ -37,7 +37,7 @@ from widelimit.architectures import (
     Repeat,
     Residual,
 )
-from widelimit.closed_forms import ratio
+from widelimit.closed_forms import determinant, ratio
 from widelimit.theory import gaussian, mehler, planes, signal
 from widelimit.theory.structure import Layer, State, activations_of, after
 
@@ -138,13 +138,7 @@ def variances(
             square = jnp.where(jnp.isfinite(var), signal.mean_square(phi, var), jnp.inf)
             if phi not in rules.series:
                 return done, square, Units(var)
-            return (
-                done,
-                square,
-                Units(
-                    jnp.maximum(var, mehler.SMALLEST), mehler.coefficients(rules.series[phi], var)
-                ),
-            )
+            return done, square, Units(var, mehler.coefficients(rules.series[phi], var))
         case LayerNorm():
             return done, jnp.where(var > 0, 1, var), Units(var)
         case Residual():
@@ -234,7 +228,8 @@ def covariances(
             value, slope = _duals(layer.activation, pair, units, others, rules)
             return done, Pair(value, None if ntk is None else slope() * ntk, offset)
         case LayerNorm():
-            scale = jnp.sqrt(_first(units.var, rules) * _second(others.var, offset, rules))
+            roots = [_root(one.var) for one in (units, others)]
+            scale = rules.first(roots[0]) * _second(roots[1], offset, rules)
             return done, Pair(ratio(cov, scale), None if ntk is None else ratio(ntk, scale), offset)
         case Residual():
             _, more = covariances(layer.branch, state, pair, units, others, rules)
@@ -260,14 +255,27 @@ def _affine(layer, state, pair, rules):
         cov = planes.convolved(cov, layer, state.size, offset)
         ntk = None if ntk is None else planes.convolved(ntk, layer, state.size, offset)
         offset = tuple(o // s for o, s in zip(offset, layer.strides, strict=True))
-    after = layer.weight_var * cov + layer.bias_var
+    image = layer.weight_var * cov + layer.bias_var
     if ntk is not None:
-        ntk = layer.weight_var * ntk + (after if rules.width is None else fan_in * cov + 1)
-    return Pair(after, ntk, offset)
+        ntk = layer.weight_var * ntk + (image if rules.width is None else fan_in * cov + 1)
+    return Pair(image, ntk, offset)
 
 
-def _first(x, rules):
-    return rules.first(x)
+def _root(x):
+    """√x, with derivative 0 at 0."""
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+
+
+def itself(x: Array) -> Array:
+    """What brings x into the shape of pairs where each input is paired with itself.
+
+    Args:
+      x: anything.
+
+    Returns:
+      The same.
+    """
+    return x
 
 
 def _second(x, offset, rules):
@@ -277,27 +285,45 @@ def _second(x, offset, rules):
 def _duals(phi, pair, units, others, rules):
     """E[φ(u)φ(v)], and a function that gives E[φ′(u)φ′(v)]."""
     cov, _, offset = pair
-    q1, q2 = _first(units.var, rules), _second(others.var, offset, rules)
+    q1, q2 = rules.first(units.var), _second(others.var, offset, rules)
     q1, q2 = (jnp.broadcast_to(q, cov.shape) for q in (q1, q2))
-    if rules.same is not None:  # a correlation must be just 1 there
-        same = rules.same.reshape((1,) * len(offset) + rules.same.shape)
+    same = rules.same
+    if same is not None:  # a correlation must be just 1 there
+        same = same.reshape((1,) * len(offset) + same.shape)
         for o in offset:
             same &= o == 0
         cov = jnp.where(same, q1, cov)
-    if units.coefficients is None:
+    if units.coefficients is not None:
+        a = jax.vmap(rules.first)(units.coefficients)
+        b = jax.vmap(lambda x: _second(x, offset, rules))(others.coefficients)
+        value, slope = mehler.duals(rules.series[phi], a, b, _root(q1) * _root(q2), cov)
+        return value, lambda: slope
 
-        def slope():
-            if rules.same is None or not phi.kinks:
-                return gaussian.derivative_dual(phi, q1, q2, cov)
-            own = jnp.broadcast_to(_first(_own_slope(phi, units.var), rules), cov.shape)
-            apart = gaussian.derivative_dual(phi, q1, q2, jnp.where(same, 0, cov))
-            return jnp.where(same, own, apart)
+    def slope():
+        if not phi.kinks:
+            return gaussian.derivative_dual(phi, q1, q2, cov)
+        values = _kinked_slope(phi, q1, q2, cov)
+        if same is None:
+            return values
+        own = rules.first(_own_slope(phi, units.var))
+        return jnp.where(same, jnp.broadcast_to(own, cov.shape), values)
 
-        return gaussian.dual(phi, q1, q2, cov), slope
-    a = jax.vmap(lambda x: _first(x, rules))(units.coefficients)
-    b = jax.vmap(lambda x: _second(x, offset, rules))(others.coefficients)
-    value, slope = mehler.duals(rules.series[phi], a, b, jnp.sqrt(q1 * q2), cov)
-    return value, lambda: slope
+    return gaussian.dual(phi, q1, q2, cov), slope
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _kinked_slope(phi, q1, q2, cov):
+    """E[φ′(u)φ′(v)] of a kinked φ: at correlations ±1 it has a cusp, and derivative 0 here."""
+    return gaussian.derivative_dual(phi, q1, q2, cov)
+
+
+@_kinked_slope.defjvp
+def _kinked_slope_jvp(phi, primals, tangents):
+    q1, q2, cov = primals
+    edge = determinant(q1, q2, cov) <= 0
+    apart = tuple(jnp.where(edge, other, x) for x, other in ((q1, 1), (q2, 1), (cov, 0)))
+    slope = jax.jvp(partial(gaussian.derivative_dual, phi), apart, tangents)[1]
+    return _kinked_slope(phi, *primals), jnp.where(edge, 0, slope)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
