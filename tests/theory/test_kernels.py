@@ -220,7 +220,7 @@ def test_the_standard_parametrization_by_hand():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_width_drops_out_of_the_neural_tangent_parametrization_alone():
+def test_in_the_standard_parametrization_the_ntk_grows_as_the_width():
     x, architecture = inputs(5), fully_connected(2, RELU, 2.0)
     wide, wider = (kernels.ntk(architecture, x, width=n) for n in (1e6, 2e6))
     np.testing.assert_allclose(wider / wide, 2, rtol=1e-4)

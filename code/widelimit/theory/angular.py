@@ -163,7 +163,8 @@ def angular_kernel(
             coefficients = coefficients[..., :terms]
             there = np.stack([_sum(coefficients[:, s], exact[s, nodes:]) for s in (0, 1)], axis=1)
             missed = np.abs(there - values[..., nodes:]) / size
-            # Rounding by 1e-16 moves an angle by that over the angle, in each layer.
+            # Rounding by 1e-16 moves an angle by that over the angle, in each of 100 layers; what
+            # hides between the nodes is as large as the kernel.
             allowed = max(error, 5e-12) + 1e-14 / np.maximum(exact[:, nodes:], 1e-6)
             allowed[:, 0] = max(error, 5e-12)
             if np.all(missed <= allowed):

@@ -150,6 +150,8 @@ def _hermite_coefficients(phi, order, q):
     u, z, weights = nodes_of_variance(phi.kinks, q, ORDER + 2 * order)
     weighted = weights * phi(u)
 
+    # The recurrence of hermite_polynomials, as a loop: a thousand steps written out would not
+    # compile in reasonable time.
     def rise(pair, k):
         last, before = pair
         return ((z * last - jnp.sqrt(k) * before) / jnp.sqrt(k + 1), last), total(weighted * last)

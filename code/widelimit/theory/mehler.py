@@ -120,7 +120,7 @@ def _terms_needed(activation, q, a, error):
     return count
 
 
-def coefficients(series: Series, var: Float[Array, "*shape"]) -> Float[Array, terms * shape]:
+def coefficients(series: Series, var: Float[Array, "*shape"]) -> Float[Array, "terms ..."]:
     """The Hermite coefficients of each input.
 
     Args:
@@ -128,7 +128,7 @@ def coefficients(series: Series, var: Float[Array, "*shape"]) -> Float[Array, te
       var: q.
 
     Returns:
-      a_0, and a_k(q)/√q, which stay of one size as q → 0, along a new first axis.
+      a_0, and a_k(q)/√q, which stay of one size as q → 0, ``[terms, *shape]``.
     """
     place = (jnp.log(jnp.maximum(var, SMALLEST)) - series.middle) / series.half
     angle = jnp.arccos(jnp.clip(place, -1, 1))

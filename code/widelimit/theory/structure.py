@@ -99,7 +99,7 @@ def after(layer: Layer, state: State, width: float | None) -> State:
     Args:
       layer: one layer or a chain.
       state: what enters.
-      width: as in :class:`Rules`.
+      width: of the hidden layers in the standard parametrization; None for the neural tangent one.
 
     Returns:
       What leaves.
