@@ -263,3 +263,46 @@ def test_the_error_falls_as_one_over_the_number_of_features():
 def test_features_loss_refuses(features, ridge, message):
     with pytest.raises(ValueError, match=message):
         features_loss(np.eye(4), np.ones((4, 1)), features, ridge)
+
+
+def test_outputs_are_processes_of_their_own():
+    x, x_test, y = problem(n=7, seed=4)
+    many = np.stack([y, 2 * y, np.cos(y)], axis=1)
+    together = conditioned(x, x_test, many, 0.1)
+    each = [conditioned(x, x_test, one, 0.1) for one in many.T]
+    np.testing.assert_allclose(together.mean, np.stack([e.mean for e in each], 1), atol=1e-13)
+    np.testing.assert_allclose(together.log_evidence, sum(e.log_evidence for e in each), rtol=1e-13)
+    np.testing.assert_allclose(together.covariance, each[0].covariance, atol=1e-14)
+
+
+def test_jitter_is_added_only_if_allowed_and_needed_and_then_reported():
+    # Two inputs so near that the matrix is singular to rounding.
+    x, x_test, y = np.array([[0.0], [1e-9], [0.7]]), np.zeros((1, 1)), np.array([1.0, 1.0, -1.0])
+    blocks = [jnp.asarray(k) for k in (KERNEL(x), KERNEL(x, x_test), KERNEL(x_test))]
+    with pytest.raises(ValueError, match="most_jitter=1e-8 or more"):
+        condition(*blocks, jnp.asarray(y), 0.0)
+    with pytest.raises(ValueError, match="nor with most_jitter=1e-12"):
+        condition(*blocks, jnp.asarray(y), 0.0, most_jitter=1e-12)
+    posterior = condition(*blocks, jnp.asarray(y), 0.0, most_jitter=1e-6)
+    assert posterior.jitter == pytest.approx(1.7e-10)
+    same = condition(*blocks, jnp.asarray(y), posterior.jitter)
+    np.testing.assert_array_equal(posterior.mean, same.mean)
+    assert condition(*blocks, jnp.asarray(y), 0.1, most_jitter=1e-6).jitter == 0
+
+
+def test_jitter_grows_tenfold_until_it_is_enough():
+    # The least eigenvalue is −3e-8, so 1e-8 is too little and 1e-7 enough.
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    kernel = jnp.asarray(turn @ np.diag([1.0, 1.0, 1.0, -3e-8]) @ turn.T)
+    posterior = condition(kernel, kernel, kernel, jnp.ones(4), 0.0, most_jitter=1e-7)
+    assert posterior.jitter == pytest.approx(0.75e-7)
+    with pytest.raises(ValueError, match="nor with"):
+        condition(kernel, kernel, kernel, jnp.ones(4), 0.0, most_jitter=1e-8)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.0, np.nan])
+def test_jitter_is_a_fraction(bad):
+    x, x_test, y = problem()
+    blocks = [jnp.asarray(k) for k in (KERNEL(x), KERNEL(x, x_test), KERNEL(x_test))]
+    with pytest.raises(ValueError, match=f"most_jitter={bad}"):
+        condition(*blocks, jnp.asarray(y), 0.1, most_jitter=bad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -14,22 +15,29 @@ class GaussianPosterior(NamedTuple):
     """Posterior of f at the test inputs.
 
     Args:
-      mean: shape ``[m]``.
-      covariance: of f, without observation noise, shape ``[m, m]``.
-      log_evidence: log density of the training targets under the prior, in nats.
+      mean: shape ``[m]``, or ``[m, outputs]``.
+      covariance: of one output, without observation noise, shape ``[m, m]``; it does not depend on
+        the targets, and different outputs are independent.
+      log_evidence: log density of the training targets under the prior, in nats; all outputs
+        together.
+      jitter: what was added to the diagonal besides the noise, in the unit of the kernel; 0 unless
+        it was allowed and needed.
     """
 
-    mean: Float[Array, " m"]
+    mean: Float[Array, "m ..."]
     covariance: Float[Array, "m m"]
     log_evidence: Float[Array, ""]
+    jitter: float
 
 
 def condition(
     kernel_train: Float[Array, "n n"],
     kernel_cross: Float[Array, "n m"],
     kernel_test: Float[Array, "m m"],
-    y: Float[Array, " n"],
+    y: Float[Array, "n ..."],
     noise_var: float,
+    *,
+    most_jitter: float = 0.0,
 ) -> GaussianPosterior:
     r"""Condition a centred Gaussian process on noisy values.
 
@@ -40,36 +48,63 @@ def condition(
       kernel_train: K, prior covariance among the training inputs.
       kernel_cross: K_*, between training (rows) and test inputs (columns).
       kernel_test: K_**, among the test inputs.
-      y: training targets.
+      y: training targets; with outputs along a second axis, each is a process of its own.
       noise_var: σ_ε² ≥ 0, variance of the observation noise.
+      most_jitter: how much may be added to the diagonal where rounding leaves K + σ_ε²I without a
+        Cholesky factor, relative to the mean of its diagonal: 1e-10, or the first of its tenfolds
+        that is enough. What was added is in the result.
 
     Returns:
       The posterior, in the units of y. Errors are those of one Cholesky factorization: relative
-      1e-16 times the condition number of K + σ_ε²I.
+      1e-16 times the condition number of what is factored.
 
     Raises:
-      ValueError: noise_var < 0 or K + σ_ε²I not positive definite; under jit, where values are
-        traced, nothing is checked.
+      ValueError: noise_var < 0, or most_jitter outside [0, 1); K + σ_ε²I not positive definite even
+        with the jitter that is allowed. Under jit, where values are traced, nothing is checked or
+        added.
 
     Source: Williams & Rasmussen 1996; Rasmussen & Williams 2006, eqs. (2.23), (2.24), (2.30).
     """
-    if not isinstance(noise_var, jax.core.Tracer) and noise_var < 0:
+    if not isinstance(noise_var, jax.core.Tracer) and not noise_var >= 0:
         raise ValueError(f"noise_var is {noise_var}; a variance is ≥ 0")
-    n = y.shape[0]
-    factor = jnp.linalg.cholesky(kernel_train + noise_var * jnp.eye(n, dtype=kernel_train.dtype))
-    if not isinstance(factor, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(factor))):
-        raise ValueError(
-            f"the kernel matrix plus noise_var={noise_var} is not positive definite; repeated "
-            "inputs need noise_var > 0"
-        )
+    if not 0 <= most_jitter < 1:
+        raise ValueError(f"most_jitter={most_jitter}; it is a fraction of the kernel, in [0, 1)")
+    noisy = kernel_train + noise_var * jnp.eye(len(y), dtype=kernel_train.dtype)
+    factor, jitter = _factored(noisy, noise_var, most_jitter)
+    return GaussianPosterior(*_conditioned(factor, kernel_cross, kernel_test, y), jitter)
+
+
+@jax.jit
+def _conditioned(factor, kernel_cross, kernel_test, y):
+    """Mean, covariance and log evidence."""
+    n = len(y)
     alpha = jax.scipy.linalg.cho_solve((factor, True), y)
     whitened = jax.scipy.linalg.solve_triangular(factor, kernel_cross, lower=True)
-    log_evidence = (
-        -y @ alpha / 2 - jnp.sum(jnp.log(jnp.diagonal(factor))) - n * jnp.log(2 * jnp.pi) / 2
-    )
+    normalizer = jnp.sum(jnp.log(jnp.diagonal(factor))) + n * math.log(2 * math.pi) / 2
+    log_evidence = -jnp.sum(y * alpha) / 2 - y.size / n * normalizer
     covariance = kernel_test - whitened.T @ whitened
     # A matrix product need not round (i, j) as it rounds (j, i).
-    return GaussianPosterior(kernel_cross.T @ alpha, (covariance + covariance.T) / 2, log_evidence)
+    return kernel_cross.T @ alpha, (covariance + covariance.T) / 2, log_evidence
+
+
+def _factored(matrix, noise_var, most_jitter):
+    """The Cholesky factor, and the jitter that it took."""
+    factor = jnp.linalg.cholesky(matrix)
+    if isinstance(factor, jax.core.Tracer):
+        return factor, 0.0
+    jitter, relative = 0.0, 1e-10
+    while not bool(jnp.all(jnp.isfinite(factor))):
+        # The last tenfold may be below what is allowed by rounding only.
+        if not relative <= most_jitter * (1 + 1e-9):
+            raise ValueError(
+                f"the kernel matrix plus noise_var={noise_var} is not positive definite"
+                + (f", nor with most_jitter={most_jitter}" if most_jitter else "")
+                + "; repeated inputs need noise_var > 0, rounding alone most_jitter=1e-8 or more"
+            )
+        jitter = relative * float(jnp.mean(jnp.diagonal(matrix)))
+        factor = jnp.linalg.cholesky(matrix + jitter * jnp.eye(len(matrix), dtype=matrix.dtype))
+        relative *= 10
+    return factor, jitter
 
 
 def random_features_loss(
