@@ -20,10 +20,15 @@ SAID_BY_THE_MODULE = {
         for name in (
             "bayesian_regression",
             "cho2009",
+            "deep_angles",
             "gaussian_limit",
             "glorot2010",
             "he2015",
             "layer_answers",
+            "lee2018",
+            "lee2018_networks",
+            "lee2018_uncertainty",
+            "matthews2018",
             "neal1994",
             "poole2016",
             "poole2016_boundary",
@@ -35,6 +40,7 @@ SAID_BY_THE_MODULE = {
             "schoenholz2017_dropout",
             "schoenholz2017_gradients",
             "schoenholz2017_training",
+            "trained_readouts",
             "variance_count",
             "williams1997",
         )

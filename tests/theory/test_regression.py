@@ -124,7 +124,7 @@ def test_works_under_jit_and_differentiates():
         (jnp.eye(2), -0.1, "noise_var is -0.1; a variance is ≥ 0"),
         (jnp.ones((2, 2)), 0.0, "not positive definite"),
         (jnp.diag(jnp.asarray([1.0, -1.0])), 0.5, "noise_var=0.5 is not positive definite"),
-        (jnp.eye(2) * jnp.nan, 0.5, "not positive definite"),
+        (jnp.eye(2) * jnp.nan, 0.5, "kernel_train holds NaN"),
         (jnp.eye(2), float("nan"), "noise_var"),
     ],
 )
@@ -306,3 +306,26 @@ def test_jitter_is_a_fraction(bad):
     blocks = [jnp.asarray(k) for k in (KERNEL(x), KERNEL(x, x_test), KERNEL(x_test))]
     with pytest.raises(ValueError, match=f"most_jitter={bad}"):
         condition(*blocks, jnp.asarray(y), 0.1, most_jitter=bad)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernel_test": jnp.ones((2, 2))}, "the kernel's blocks have shapes"),
+        ({"kernel_cross": jnp.ones((3, 1))}, "the kernel's blocks have shapes"),
+        ({"y": jnp.asarray([0.0, np.nan])}, "y holds NaN"),
+        ({"kernel_cross": jnp.full((2, 1), np.inf)}, "kernel_cross holds NaN or infinite"),
+        ({"noise_var": np.inf}, "noise_var is inf"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(change, message):
+    blocks = {
+        "kernel_train": jnp.eye(2),
+        "kernel_cross": jnp.ones((2, 1)) / 2,
+        "kernel_test": jnp.ones((1, 1)),
+        "y": jnp.ones(2),
+        "noise_var": 0.1,
+    }
+    with pytest.raises(ValueError, match=message):
+        # Users have no checker of shapes in front of it.
+        getattr(condition, "__wrapped__", condition)(**{**blocks, **change})

@@ -7,6 +7,7 @@ polynomials in the angle over the range that occurs, and evaluated for all netwo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -128,7 +129,7 @@ class DeepKernels:
         self.var, self._coefficients = np.asarray(layers.var), layers.correlation @ waves
 
     def correlations(
-        self, basis: np.ndarray, depths: list[int], networks: slice = slice(None)
+        self, basis: np.ndarray, depths: Sequence[int | np.integer], networks: slice = slice(None)
     ) -> np.ndarray:
         """Correlations of outputs, at pairs of images.
 
@@ -140,7 +141,7 @@ class DeepKernels:
         Returns:
           Shape ``[depths, networks, P, P + m]``, exactly 1 for an image with itself.
         """
-        chosen = self._coefficients[depths, networks].reshape(-1, NODES)
+        chosen = self._coefficients[np.asarray(depths), networks].reshape(-1, NODES)
         rows = len(basis)
         found = (chosen @ basis.reshape(-1, NODES).T).reshape(len(depths), -1, *basis.shape[:2])
         found[..., np.arange(rows), np.arange(rows)] = 1

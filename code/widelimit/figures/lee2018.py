@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
@@ -37,7 +38,7 @@ ORDER, CHAOS = 1.0, 4.0
 #: Numbers of hidden layers of the fading means.
 DEPTHS = np.array([1, 5, *range(10, 101, 10)])
 #: Those of the fits in chaos and in order.
-CHAOS_FIT, ORDER_FIT = DEPTHS >= 60, np.array([30, 40, 50, 60])
+CHAOS_FIT, ORDER_FIT = DEPTHS[DEPTHS >= 60], np.array([30, 40, 50, 60])
 #: Angles of two inputs at which kernels are shown, in degrees.
 ANGLES = np.concatenate([np.arange(0, 20, 1.0), np.arange(20, 181, 4.0)])
 #: Allowed error of a layer's dual activation, which changes all pairs of inputs, and smoothly.
@@ -129,13 +130,14 @@ def maps(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     train, splits = {"chapter": (TRAIN, 2), "paper": (1000, 10)}[scale]
     kernels, of_map = deep_kernels(), slice(None, len(WEIGHT_VARS) * len(BIAS_VARS))
     found = np.zeros((len(MAP_NOISES), len(MAP_DEPTHS), of_map.stop))
-    for depth, one in each(np.repeat(MAP_DEPTHS, splits), key, "accuracy over variances"):
+    for _, one in each(range(splits), key, "accuracy over variances"):
         split = digit_kernels.problem(one, train, TEST)
-        correlation = kernels.correlations(digit_kernels.basis(split), [depth], of_map)[0]
-        var = kernels.var[depth, of_map]
-        for row, noise_var in enumerate(MAP_NOISES):
-            mean = digit_kernels.posterior_means(correlation, var, split, noise_var)
-            found[row, MAP_DEPTHS.index(depth)] += digit_kernels.accuracy(mean, split) / splits
+        basis = digit_kernels.basis(split)
+        for column, depth in enumerate(MAP_DEPTHS):
+            correlation, var = kernels.correlations(basis, [depth], of_map)[0], kernels.var[depth]
+            for row, noise_var in enumerate(MAP_NOISES):
+                mean = digit_kernels.posterior_means(correlation, var[of_map], split, noise_var)
+                found[row, column] += digit_kernels.accuracy(mean, split) / splits
     return {
         "accuracy": found.reshape(*found.shape[:2], len(BIAS_VARS), len(WEIGHT_VARS)),
         "critical": critical(),
@@ -185,8 +187,8 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``[20, kinds, depths]``; ``accuracy``: likewise; ``smoothed``: accuracy of the kernel smoother
       that is the limit in chaos, ``[20]``, from the correlations at the largest depth, and
       ``agreement``: the part of the test images that both put into one class; ``half_noise``: the
-      noise at which the size in order is half of what it is without, ``[20, len(ORDER_FIT)]``;
-      ``xi_c``: of the three networks; ``limit``: c* of that in chaos.
+      noise at which the size in order is half of what it is at 1e-14, ``[20, len(ORDER_FIT)]``;
+      ``xi_c``: of the three networks; ``limit``: c* of that in chaos; ``train``: P.
     """
     train = {"chapter": TRAIN, "paper": 1000}[scale]
     kernels, three = deep_kernels(), slice(-3, None)
@@ -206,7 +208,12 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         )
         deepest = correlation[-1, 2]
         smoothed = np.asarray(
-            deep.smoother(deepest[:, :train], deepest[:, train:], limit, split.targets)
+            deep.smoother(
+                jnp.asarray(deepest[:, :train]),
+                jnp.asarray(deepest[:, train:]),
+                limit,
+                jnp.asarray(split.targets),
+            )
         )
         same = np.argmax(smoothed, axis=1) == np.argmax(means[0, -1], axis=1)
         in_order = kernels.correlations(basis, list(ORDER_FIT), three)[:, 0]
@@ -220,7 +227,8 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             }
         )
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return {**found, "xi_c": np.asarray(diagram().xi_c[:3]), "limit": np.array(limit)}
+    about = {"xi_c": diagram().xi_c[:3], "limit": limit, "train": train}
+    return {**found, **{name: np.asarray(value) for name, value in about.items()}}
 
 
 def _half_noise(correlation, var, split):

@@ -102,7 +102,7 @@ def _relu_processes(problem):
     for depth, weight_var in product(GP_DEPTHS, RELU_WEIGHT_VARS):
         architecture = fully_connected(depth, relu, weight_var, RELU_BIAS_VAR)
         kernel = np.asarray(kernels.nngp(architecture, inside, both))
-        var = kernel[0, 0]  # that of every image
+        var = np.asarray(kernel[0, 0])  # that of every image
         mean = digit_kernels.posterior_means(kernel / var, var, problem, NOISE_VAR)
         found.append(_right(mean, problem))
     return np.stack(found)

@@ -44,11 +44,12 @@ def uncertainty(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
       Returns:
         ``variance``: the posterior's, in bins of test images in its order, ``[20, bins]``;
-        ``digits``, ``networks``: mean squared errors over outputs in these bins, for the targets of
-        the digits and for those that random networks give; ``scale``: s², by which the kernel has to
-    X
+      ``digits``, ``networks``: mean squared errors over outputs in these bins, for the targets of
+      the digits and for those that random networks give; ``scale``: s², by which the kernel must be
+      multiplied for the evidence of the digits to be largest, ``[20]``; ``prior_variance``: of an
+      output, one number.
 
-      Source: chapter 6, equation (6.5) for the posterior, and exercise 6.3 for s².
+    Source: chapter 6, equation (6.5) for the posterior, and exercise 6.3 for s².
     """
     train = {"chapter": TRAIN, "paper": 250}[scale]
     data = digit_kernels.digits()

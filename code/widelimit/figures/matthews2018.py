@@ -69,6 +69,11 @@ def conditional_covariances(made: tuple) -> jax.Array:
     return passes.by_layer(covariance, hidden)
 
 
+def _inputs():
+    """The same ones in every run: with other inputs the level of all curves is another."""
+    return np.random.default_rng(2018).standard_normal((INPUTS, DIMENSION))
+
+
 def _measured(measure, width, depth, activation, x, key, count, together):
     x = jnp.asarray(x, jnp.float32)
     settings = jax.random.split(key, count), jnp.tile(x, (count, 1, 1))
@@ -85,42 +90,49 @@ def kernel_errors(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Returns:
       ``error``: root mean square over networks of the relative distance in the Frobenius norm,
-      ``[20, depths, widths]``; ``predicted``: its coefficient of 1/√n, ``[depths]``.
+      ``[20, depths, widths]``; ``predicted``: its coefficient of 1/√n, ``[depths]``, and
+      ``alone``: what the noise of the last layer alone would make it.
 
-    Source: chapter 6, equation (6.6).
+    Source: chapter 6, equation (6.7).
     """
-    count = {"chapter": 12, "paper": 200}[scale] * REPLICATES
-    inputs, networks_key = jax.random.split(key)
-    x = np.asarray(jax.random.normal(inputs, (INPUTS, DIMENSION)), float)[:FEW]
+    count = {"chapter": 24, "paper": 200}[scale] * REPLICATES
+    x = _inputs()[:FEW]
     limits = [
         np.asarray(kernels.nngp(fully_connected(depth, ERF, WEIGHT_VAR, BIAS_VAR), x))
         for depth in DEPTHS
     ]
     error = np.zeros((REPLICATES, len(DEPTHS), len(WIDTHS)))
-    for (column, width), one in each(enumerate(WIDTHS), networks_key, "kernels of networks"):
+    for (column, width), one in each(enumerate(WIDTHS), key, "kernels of networks"):
         measure = conditional_covariances
         found = _measured(measure, int(width), max(DEPTHS), ERF, x, one, count, 4)
         for row, (depth, limit) in enumerate(zip(DEPTHS, limits, strict=True)):
             apart = np.sum((found[:, depth - 1] - limit) ** 2, axis=(1, 2)) / np.sum(limit**2)
             error[:, row, column] = np.sqrt(in_groups(apart).mean(axis=1))
-    return {"error": error, "predicted": np.sqrt(_mean_square(x))}
+    predicted, alone = map(np.sqrt, _mean_squares(x))
+    return {"error": error, "predicted": predicted, "alone": alone}
 
 
-def _mean_square(x):
-    """n times the mean square of the relative distance, by depth."""
+def _mean_squares(x):
+    """n times the mean square of the relative distance, and what of it the last layer adds."""
     cov = WEIGHT_VAR * x @ x.T / DIMENSION + BIAS_VAR
-    depth, total, size = max(DEPTHS) + 1, 0.0, 0.0
+    total, alone, size = np.zeros((3, len(DEPTHS)))
+    # Each input is in as many pairs as there are others, each pair in the matrix twice.
+    once = 1 / (len(x) - 1)
+    weight = np.array([once, once, 2])
     for i, j in combinations(range(len(x)), 2):
-        correlation = cov[i, j] / np.sqrt(cov[i, i] * cov[j, j])
-        pair = fluctuations.by_layer(
-            ERF, cov[i, i], cov[j, j], correlation, depth, WEIGHT_VAR, BIAS_VAR
-        )
-        variance = np.diagonal(pair.covariance, axis1=1, axis2=2)
-        # Each input is in as many pairs as there are others, each pair in the matrix twice.
-        alone = 1 / (len(x) - 1)
-        weight = np.array([alone, alone, 2])
-        total, size = total + variance @ weight, size + pair.state**2 @ weight
-    return (total / size)[list(DEPTHS)]
+        whole = _fluctuations((cov[i, i], cov[j, j], cov[i, j]), max(DEPTHS) + 1)
+        for row, depth in enumerate(DEPTHS):
+            total[row] += weight @ np.diagonal(whole.covariance[depth])
+            size[row] += weight @ whole.state[depth] ** 2
+            last = _fluctuations(whole.state[depth - 1], 2)
+            alone[row] += weight @ np.diagonal(last.covariance[1])
+    return total / size, alone / size
+
+
+def _fluctuations(state, depth):
+    """From two variances and a covariance that are known."""
+    u, v, cov = state
+    return fluctuations.by_layer(ERF, u, v, cov / np.sqrt(u * v), depth, WEIGHT_VAR, BIAS_VAR)
 
 
 def draw_kernel_errors(data: dict[str, np.ndarray]) -> Canvas:
@@ -148,15 +160,16 @@ def discrepancies(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of networks.
 
     Returns:
-      ``mmd2``: unbiased estimates of MMD², ``[20, depths, widths]``; ``floor``: the standard
+      ``mmd2``: estimates of MMD², unbiased for the frequencies, which are the same 400 for all
+      points, ``[20, depths, widths]``; ``floor``: the standard
       deviation of the estimate from ``SAMPLES`` outputs of either where there is no difference,
       ``[depths]``.
 
-    Source: chapter 6, equation (6.7).
+    Source: chapter 6, equation (6.8).
     """
     count = {"chapter": 512, "paper": 10_000}[scale] * REPLICATES
-    inputs, frequencies, networks_key = jax.random.split(key, 3)
-    x = np.asarray(jax.random.normal(inputs, (INPUTS, DIMENSION)), float)
+    frequencies, networks_key = jax.random.split(key)
+    x = _inputs()
     normal = np.asarray(jax.random.normal(frequencies, (400, INPUTS)), float)
     limits = np.stack(
         [

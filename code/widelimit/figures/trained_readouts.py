@@ -74,7 +74,7 @@ def _on_the_circle(made):
     return readout.trained(network, x, y, on_circle(TEST_AT))[:, 0]
 
 
-def gram(kernel: np.ndarray, count: int) -> dynamics.Gram:
+def gram(kernel: jax.Array, count: int) -> dynamics.Gram:
     """A kernel matrix cut into blocks.
 
     Args:
@@ -99,7 +99,7 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       posterior of the NNGP, ``[61]``; ``ntk_mean``, ``ntk_std``: of wide networks all of whose
       layers are trained.
     """
-    width, count = {"chapter": (256, 80), "paper": (4096, 50)}[scale]
+    width, count = {"chapter": (256, 160), "paper": (4096, 50)}[scale]
     x = on_circle(np.concatenate([TRAIN_AT, TEST_AT]))
     both = kernels.nngp_and_ntk(fully_connected(DEPTH, ERF, WEIGHT_VAR, BIAS_VAR), x)
     nngp, ntk = (gram(kernel, len(TRAIN_AT)) for kernel in both)

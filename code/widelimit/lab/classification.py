@@ -30,15 +30,19 @@ def standardized_images(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]
       The same shape, float64. All rows have the same norm, √d.
 
     Raises:
-      ValueError: an image of which nothing is left.
+      ValueError: an image of which nothing is left, or one with numbers that are not finite.
 
     Source: as done for the experiments of Lee et al. 2018.
     """
     x = np.asarray(x, float)
+    broken = np.flatnonzero(~np.all(np.isfinite(x), axis=1))
+    if len(broken):
+        raise ValueError(f"image {broken[0]} holds NaN or infinite numbers; leave it out")
+    largest = np.max(np.abs(x), initial=0)
     x = x - x.mean(axis=0)
     x = x - x.mean(axis=1, keepdims=True)
     sizes = np.sqrt(np.mean(x**2, axis=1, keepdims=True))
-    lost = np.flatnonzero(sizes[:, 0] <= 1e-12 * np.max(sizes, initial=0))
+    lost = np.flatnonzero(sizes[:, 0] <= 1e-12 * largest)
     if len(lost):
         raise ValueError(f"image {lost[0]} is the mean image plus a constant; leave it out")
     return x / sizes
@@ -87,10 +91,12 @@ def targets(y: Int[np.ndarray, " n"], classes: int) -> Float[np.ndarray, "n clas
       Targets as rows. Those of a row add up to 0 for ten classes.
 
     Raises:
-      ValueError: a class out of range.
+      ValueError: a class out of range, or that is no whole number.
 
     Source: Lee et al. 2018.
     """
-    if not (np.min(y) >= 0 and np.max(y) < classes):
-        raise ValueError(f"y holds classes from {np.min(y)} to {np.max(y)}; they go from 0 up")
-    return np.where(np.asarray(y)[:, None] == np.arange(classes), 0.9, -0.1)
+    y = np.asarray(y)
+    if not np.all(np.isin(y, np.arange(classes))):
+        lowest, highest = y.min(), y.max()
+        raise ValueError(f"y holds classes from {lowest} to {highest}, not among 0 … {classes - 1}")
+    return np.where(y[:, None] == np.arange(classes), 0.9, -0.1)

@@ -1,7 +1,6 @@
 """A network seen from its last layer: given the hidden ones it is linear in what is left.
 
-The readout is the output's weights and biases. Before training they are Gaussian, so that given the
-hidden layers the outputs are exactly Gaussian; and training them alone is a linear problem, which
+The readout is the output's weights and biases. Training them alone is a linear problem, which
 gradient descent solves in a known way.
 """
 
@@ -29,23 +28,6 @@ def gradients(network: FullyConnected, x: Float[ArrayLike, "n d"]) -> Float[Arra
     return jnp.concatenate([readout.kernel_multiplier[...] * network.activation(last), bias], 1)
 
 
-def conditional_covariance(
-    network: FullyConnected, x: Float[ArrayLike, "n d"]
-) -> Float[Array, "n n"]:
-    """Covariance of an output over draws of the readout, the hidden layers being what they are.
-
-    Args:
-      network: in the neural tangent parametrization, whose weights and biases have variance 1.
-      x: inputs.
-
-    Returns:
-      Float32, exact up to rounding. It is also the part of the tangent kernel that the readout
-      contributes.
-    """
-    found = gradients(network, x)
-    return jnp.matmul(found, found.T, precision="highest")
-
-
 def trained(
     network: FullyConnected,
     x: Float[ArrayLike, "n d"],
@@ -58,14 +40,20 @@ def trained(
     start, at any rate at which it converges. That one is computed.
 
     Args:
-      network: in any parametrization.
+      network: in any parametrization that gives weights and biases of the readout one rate.
       x: training inputs.
       y: targets.
       x_test: test inputs.
 
     Returns:
       Outputs at the test inputs, in float64 if JAX is in 64-bit mode.
+
+    Raises:
+      ValueError: targets that are not one row for each input and one column for each output.
     """
+    expected = (len(x), network.widths[-1])
+    if jnp.shape(y) != expected:
+        raise ValueError(f"y has shape {jnp.shape(y)}; these inputs and outputs need {expected}")
     dtype = jnp.result_type(float)
     inside, outside = (gradients(network, one).astype(dtype) for one in (x, x_test))
     start, start_outside = (jnp.asarray(network(one), dtype) for one in (x, x_test))

@@ -50,27 +50,42 @@ def through_layers(
     Args:
       activation: φ, smooth.
       cosine: of the angle between the two inputs of each pair.
-      depth: L, how often φ is applied.
+      depth: L ≥ 1, how often φ is applied.
       weight_var: σ_w² > 0, of each network.
       bias_var: σ_b² ≥ 0, of each network.
-      error: allowed in the dual of φ, relative to its largest value, in each layer; at least
-        1e-13.
+      error: allowed in the dual of φ, relative to its largest value, in each layer; from 1e-13
+        to 0.1.
 
     Returns:
-      Variances and correlations of layers 1 to L + 1. A correlation of 1 stays 1.
+      Variances and correlations of layers 1 to L + 1. A correlation of 1 stays 1. Near it, chaos
+      multiplies the error of a layer by χ₁ in each later one.
 
     Raises:
-      ValueError: φ whose series converges too slowly; arguments out of range; networks whose
-        signals vanish or overflow.
+      ValueError: φ whose series converges too slowly, as it does with kinks; arguments out of
+        range or of other shapes; networks whose signals vanish or overflow. Values must be known,
+        so this is not for use under jit.
 
     Source: Daniely et al. 2016 for the series; Lee et al. 2018 for the recursion. Chapter 6,
       equation (6.4).
     """
     depth = checked_depth(depth)
-    weight_var, bias_var = checked(weight_var=weight_var, bias_var=bias_var)
-    cosine = jnp.asarray(cosine, weight_var.dtype)
+    if not 1e-13 <= error <= 0.1:
+        raise ValueError(f"error={error}; ask for one between 1e-13 and 0.1")
+    dtype = jnp.result_type(float)
+    weight_var, bias_var = checked(
+        weight_var=jnp.asarray(weight_var, dtype), bias_var=jnp.asarray(bias_var, dtype)
+    )
+    cosine = jnp.asarray(cosine, dtype)
+    shapes = cosine.shape, weight_var.shape, bias_var.shape
+    if [len(shape) for shape in shapes] != [1, 1, 1] or shapes[1] != shapes[2] or 0 in shapes[1]:
+        raise ValueError(
+            f"cosine, weight_var and bias_var have shapes {shapes}; give vectors, and one "
+            "weight_var and bias_var for each network"
+        )
     if not bool(jnp.all(jnp.abs(cosine) <= 1)):
         raise ValueError("cosine holds numbers outside [−1, 1]")
+    if not bool(jnp.all(weight_var > 0)):
+        raise ValueError("weight_var holds 0; without weights outputs do not depend on inputs")
     first = weight_var + bias_var
     var = jnp.moveaxis(lengths(activation, first, depth + 1, weight_var, bias_var), -1, 0)
     smallest, largest = float(jnp.min(var)), float(jnp.max(var))
@@ -94,6 +109,10 @@ def _correlations(series, cosine, var, weight_var, bias_var):
     orders = series.orders
     consecutive = orders[2] == orders[1] + 1
 
+    def kept(correlation, after):
+        # In chaos rounding of equal inputs would grow from layer to layer.
+        return jnp.where(correlation == 1, 1, jnp.clip(after, -1, 1))
+
     def layer(correlation, q):
         a = mehler.coefficients(series, q)
         squares = a[1:] ** 2 * q[None]
@@ -103,9 +122,11 @@ def _correlations(series, cosine, var, weight_var, bias_var):
         constant = bias_var + weight_var * a[0] ** 2
         total = constant + weight_var * jnp.sum(squares, axis=0)
         after = (constant[:, None] + weight_var[:, None] * dual) / total[:, None]
+        after = kept(correlation, after)
         return after, after
 
     first = (weight_var[:, None] * cosine[None] + bias_var[:, None]) / var[0][:, None]
+    first = kept(cosine[None], first)
     _, rest = jax.lax.scan(layer, first, var[:-1])
     return jnp.concatenate([first[None], rest])
 
@@ -131,9 +152,21 @@ def smoother(
     Returns:
       The mean at the test inputs, to first order in c − c*.
 
-    Source: chapter 6, equation (6.8).
+    Raises:
+      ValueError: c* outside [0, 1); targets that do not add up to 0, or of another shape.
+
+    Source: chapter 6, equation (6.9).
     """
     count = len(y)
+    if not 0 <= limit < 1:
+        raise ValueError(f"limit={limit}; in chaos correlations tend to one in [0, 1)")
+    if y.ndim != 2 or correlation_train.shape != (count, count) or len(correlation_cross) != count:
+        raise ValueError(
+            f"y has shape {y.shape} for correlations of shapes {correlation_train.shape} and "
+            f"{correlation_cross.shape}; they are [P, outputs], [P, P] and [P, m]"
+        )
+    if float(jnp.max(jnp.abs(jnp.sum(y, axis=0)))) > 1e-5 * float(jnp.sum(jnp.abs(y))):
+        raise ValueError("the targets of an output do not add up to 0; subtract their mean")
     away = correlation_train - limit
     # The diagonal is 1 in every layer.
     rows = away @ y - jnp.diagonal(away)[:, None] * y

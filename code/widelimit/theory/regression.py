@@ -51,24 +51,26 @@ def condition(
       y: training targets; with outputs along a second axis, each is a process of its own.
       noise_var: σ_ε² ≥ 0, variance of the observation noise.
       most_jitter: how much may be added to the diagonal where rounding leaves K + σ_ε²I without a
-        Cholesky factor, relative to the mean of its diagonal: 1e-10, or the first of its tenfolds
-        that is enough. What was added is in the result.
+        Cholesky factor, relative to the mean of its diagonal: 1e-10 (in float32 1e-7), or the first
+        of its tenfolds that is enough. What was added is in the result.
 
     Returns:
-      The posterior, in the units of y. Errors are those of one Cholesky factorization: relative
-      1e-16 times the condition number of what is factored.
+      The posterior, in the units of y. Errors are those of one Cholesky factorization: the
+      machine's precision times the condition number of what is factored. A matrix that is singular
+      may have a factor made of rounding.
 
     Raises:
-      ValueError: noise_var < 0, or most_jitter outside [0, 1); K + σ_ε²I not positive definite even
-        with the jitter that is allowed. Under jit, where values are traced, nothing is checked or
-        added.
+      ValueError: noise_var that is no variance, most_jitter outside [0, 1); shapes that do not fit,
+        or numbers that are not finite; K + σ_ε²I not positive definite even with the jitter that is
+        allowed. Under jit, where values are traced, only shapes are checked, and nothing is added.
 
     Source: Williams & Rasmussen 1996; Rasmussen & Williams 2006, eqs. (2.23), (2.24), (2.30).
     """
-    if not isinstance(noise_var, jax.core.Tracer) and not noise_var >= 0:
+    if not isinstance(noise_var, jax.core.Tracer) and not 0 <= noise_var < math.inf:
         raise ValueError(f"noise_var is {noise_var}; a variance is ≥ 0")
     if not 0 <= most_jitter < 1:
         raise ValueError(f"most_jitter={most_jitter}; it is a fraction of the kernel, in [0, 1)")
+    _check_blocks(kernel_train, kernel_cross, kernel_test, y)
     noisy = kernel_train + noise_var * jnp.eye(len(y), dtype=kernel_train.dtype)
     factor, jitter = _factored(noisy, noise_var, most_jitter)
     return GaussianPosterior(*_conditioned(factor, kernel_cross, kernel_test, y), jitter)
@@ -87,12 +89,27 @@ def _conditioned(factor, kernel_cross, kernel_test, y):
     return kernel_cross.T @ alpha, (covariance + covariance.T) / 2, log_evidence
 
 
+def _check_blocks(train, cross, test, y):
+    blocks = {"kernel_train": train, "kernel_cross": cross, "kernel_test": test, "y": y}
+    n, m = len(y), cross.shape[-1]
+    shapes = tuple(block.shape for block in (train, cross, test))
+    if not n or shapes != ((n, n), (n, m), (m, m)) or y.ndim > 2:
+        raise ValueError(
+            f"the kernel's blocks have shapes {shapes} for targets of shape {y.shape}; they are "
+            "[n, n], [n, m] and [m, m], and targets [n] or [n, outputs]"
+        )
+    for name, block in blocks.items():
+        finite = jnp.all(jnp.isfinite(block))
+        if not isinstance(finite, jax.core.Tracer) and not bool(finite):
+            raise ValueError(f"{name} holds NaN or infinite numbers")
+
+
 def _factored(matrix, noise_var, most_jitter):
     """The Cholesky factor, and the jitter that it took."""
     factor = jnp.linalg.cholesky(matrix)
     if isinstance(factor, jax.core.Tracer):
         return factor, 0.0
-    jitter, relative = 0.0, 1e-10
+    jitter, relative = 0.0, 1e-10 if matrix.dtype == jnp.float64 else 1e-7
     while not bool(jnp.all(jnp.isfinite(factor))):
         # The last tenfold may be below what is allowed by rounding only.
         if not relative <= most_jitter * (1 + 1e-9):
