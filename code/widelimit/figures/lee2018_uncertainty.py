@@ -38,18 +38,18 @@ def _outputs(made):
 def uncertainty(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     """Squared errors of the posterior mean beside the posterior variance.
 
-      Args:
-        key: a random key.
-        scale: sets the number of training images.
+    Args:
+      key: a random key.
+      scale: sets the number of training images.
 
-      Returns:
-        ``variance``: the posterior's, in bins of test images in its order, ``[20, bins]``;
+    Returns:
+      ``variance``: the posterior's, in bins of test images in its order, ``[20, bins]``;
       ``digits``, ``networks``: mean squared errors over outputs in these bins, for the targets of
-      the digits and for those that random networks give; ``scale``: s², by which the kernel must be
+      the digits and for those that random networks give; ``scale``: γ, by which the kernel must be
       multiplied for the evidence of the digits to be largest, ``[20]``; ``prior_variance``: of an
       output, one number.
 
-    Source: chapter 6, equation (6.5) for the posterior, and exercise 6.3 for s².
+    Source: chapter 6, equation (6.5) for the posterior, and exercise 6.3 for γ.
     """
     train = {"chapter": TRAIN, "paper": 250}[scale]
     data = digit_kernels.digits()
