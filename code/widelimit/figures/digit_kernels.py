@@ -96,7 +96,7 @@ def accuracy(mean: np.ndarray, problem: Problem) -> np.ndarray:
     Returns:
       Shape ``[...]``.
     """
-    return np.mean(np.argmax(mean, axis=-1) == problem.classes, axis=-1)
+    return np.asarray(np.mean(np.argmax(mean, axis=-1) == problem.classes, axis=-1))
 
 
 def nodes() -> np.ndarray:
