@@ -147,9 +147,9 @@ def test_means_fade_as_predicted(data):
     deep = np.isin(depths, lee2018.CHAOS_FIT)
     for row, network in ((0, 2), (3, 0)):
         slopes = [np.polyfit(depths[deep], np.log(one[row, deep]), 1)[0] for one in found["size"]]
-        assert np.mean(slopes) == pytest.approx(-1 / found["xi_c"][network], abs=1e-3)
+        assert np.mean(slopes) == pytest.approx(-found["rate"][network], abs=1e-3)
     slopes = [np.polyfit(lee2018.ORDER_FIT, np.log(one), 1)[0] for one in found["half_noise"]]
-    assert np.mean(slopes) == pytest.approx(-1 / found["xi_c"][0], abs=1e-3)
+    assert np.mean(slopes) == pytest.approx(-found["rate"][0], abs=1e-3)
     assert found["agreement"].mean() > 0.999
     # Almost without noise order loses nothing in 60 layers.
     at = list(depths).index(60)

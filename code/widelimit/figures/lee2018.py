@@ -188,7 +188,7 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       that is the limit in chaos, ``[20]``, from the correlations at the largest depth, and
       ``agreement``: the part of the test images that both put into one class; ``half_noise``: the
       noise at which the size in order is half of what it is at 1e-14, ``[20, len(ORDER_FIT)]``;
-      ``xi_c``: of the three networks; ``limit``: c* of that in chaos; ``train``: P.
+      ``rate``: 1/ξ_c of the three networks; ``limit``: c* of that in chaos; ``train``: P.
     """
     train = {"chapter": TRAIN, "paper": 1000}[scale]
     kernels, three = deep_kernels(), slice(-3, None)
@@ -227,7 +227,7 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             }
         )
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    about = {"xi_c": diagram().xi_c[:3], "limit": limit, "train": train}
+    about = {"rate": 1 / diagram().xi_c[:3], "limit": limit, "train": train}
     return {**found, **{name: np.asarray(value) for name, value in about.items()}}
 
 
@@ -255,7 +255,7 @@ def draw_fading(data: dict[str, np.ndarray]) -> Canvas:
         draw_points(axes[1], DEPTHS, data["accuracy"][:, row], None, marker, color)
         if name in ("chaos", "order, noisy"):
             tail = DEPTHS >= 40
-            line = size.mean(0)[-1] * np.exp((DEPTHS[-1] - DEPTHS[tail]) / data["xi_c"][network])
+            line = size.mean(0)[-1] * np.exp((DEPTHS[-1] - DEPTHS[tail]) * data["rate"][network])
             axes[0].plot(DEPTHS[tail], line, color=style.THEORY, lw=1.2)
     smoothed = data["smoothed"].mean()
     axes[1].axhline(smoothed, color=style.THEORY, lw=1.2)
