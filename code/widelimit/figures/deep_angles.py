@@ -44,13 +44,13 @@ def angles(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the width.
 
     Returns:
-      ``width``; ``curves``: ``[len(DEPTHS), 3, angles]``; ``order``, ``edge``, ``chaos``:
+      ``curves``: ``[len(DEPTHS), 3, angles]``; ``order``, ``edge``, ``chaos``:
       measured, ``[20, len(MEASURED), len(AT)]``.
     """
     width = {"chapter": 200, "paper": 2000}[scale]
     weight_vars, bias_var = lee2018.three_networks(), lee2018.BIAS_VARS[0]
     curves = lee2018.layers().correlation[list(DEPTHS), -3:, digit_kernels.NODES :]
-    found = {"width": np.array(width), "curves": curves}
+    found = {"curves": curves}
     turned = np.radians(np.concatenate([[0], AT]))
     x = 2**0.5 * np.stack([np.cos(turned), np.sin(turned)], axis=1)
     # The output with L hidden layers is a unit of layer L + 1.

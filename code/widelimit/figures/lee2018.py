@@ -188,7 +188,7 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       that is the limit in chaos, ``[20]``, from the correlations at the largest depth, and
       ``agreement``: the part of the test images that both put into one class; ``half_noise``: the
       noise at which the size in order is half of what it is at 1e-14, ``[20, len(ORDER_FIT)]``;
-      ``rate``: 1/ξ_c of the three networks; ``limit``: c* of that in chaos; ``train``: P.
+      ``rate``: 1/ξ_c of the three networks; ``train``: P.
     """
     train = {"chapter": TRAIN, "paper": 1000}[scale]
     kernels, three = deep_kernels(), slice(-3, None)
@@ -227,7 +227,7 @@ def fading(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             }
         )
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    about = {"rate": 1 / diagram().xi_c[:3], "limit": limit, "train": train}
+    about = {"rate": 1 / diagram().xi_c[:3], "train": train}
     return {**found, **{name: np.asarray(value) for name, value in about.items()}}
 
 

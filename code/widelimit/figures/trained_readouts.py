@@ -42,34 +42,23 @@ def on_circle(degrees: np.ndarray) -> np.ndarray:
 
 
 @cache
-def maker(width: int, dimension: int, outputs: int):
-    """Networks with erf in the neural tangent parametrization.
+def _maker(width):
+    """Networks of the neural tangent parametrization."""
 
-    Args:
-      width: n.
-      dimension: d.
-      outputs: their number.
-
-    Returns:
-      A function from a key, and what a measurement needs besides, to a tuple of a network and that.
-    """
-
-    def make(key, *others):
-        network = networks.FullyConnected(
+    def make(key):
+        return networks.FullyConnected(
             key,
-            (dimension, *[width] * DEPTH, outputs),
+            (2, *[width] * DEPTH, 1),
             ERF,
             weight_var=WEIGHT_VAR,
             bias_var=BIAS_VAR,
             parametrization=parametrizations.NTK,
         )
-        return network, *others
 
     return make
 
 
-def _on_the_circle(made):
-    (network,) = made
+def _on_the_circle(network):
     x, y = on_circle(TRAIN_AT), jnp.asarray(TARGETS)[:, None]
     return readout.trained(network, x, y, on_circle(TEST_AT))[:, 0]
 
@@ -106,7 +95,7 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     posterior = regression.condition(*nngp, jnp.asarray(TARGETS), 0.0)
     trained = dynamics.of(ntk, nngp, jnp.asarray(TARGETS)).flow(np.inf)
     keys = jax.random.split(key, REPLICATES * count)
-    outputs = passes.measured(maker(width, 2, 1), _on_the_circle, keys, together=2)
+    outputs = passes.measured(_maker(width), _on_the_circle, keys, together=2)
     return {
         "width": np.array(width),
         "outputs": np.asarray(outputs, float).reshape(REPLICATES, count, -1),
