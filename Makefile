@@ -11,7 +11,7 @@ BUILT := _build/site.stamp
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test serve execute sync check lint format venv lock new seeds colab links wheel bench publish-check clean
+.PHONY: help book site test serve execute sync check lint format venv lock new seeds colab elsewhere links wheel bench publish-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ seeds: $(STAMP) ## every claim at seeds nobody has tried [CH=01] [N=20] [SEEDS="
 
 colab: $(STAMP) ## each chapter alone under Colab's pins [CH=01] [COLAB_PYTHON=python3.13]
 	@$(PIPELINE) colab --chapter "$(CH)" --python "$(COLAB_PYTHON)"
+
+elsewhere: $(STAMP) ## compare chapters as an older processor rounds them [CH=01]
+	@$(PIPELINE) elsewhere --chapter "$(CH)"
 
 # Apart from the site's own build: a page that warned is not read again, and then does not warn.
 links: $(STAMP) ## ask every external link of the pages whether it still answers

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         ("check", check),
         ("seeds", seeds),
         ("colab", colab),
+        ("elsewhere", suite.elsewhere),
     ):
         command = commands.add_parser(name, help=what.__doc__)
         command.add_argument("--chapter", default="", help="a chapter's number; all by default")
@@ -82,6 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
             seeds.seeds(book, options.chapter, options.count, options.seeds)
         case "colab":
             colab.colab(book, options.chapter, options.python)
+        case "elsewhere":
+            suite.elsewhere(book, options.chapter)
         case "new":
             skeleton.new(book, options.slug)
         case "publish-check":

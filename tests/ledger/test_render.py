@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from widelimit.ledger import Claim, Estimate
-from widelimit.ledger.render import format_measured, format_number, to_html, to_text
+from widelimit.ledger.render import format_measured, format_number, marked, to_html, to_text
 
 
 def row(**changes):
@@ -87,10 +87,10 @@ ROWS = {
 def test_marks_hold_measured_digits_and_nothing_else(changes):
     data = row(**changes)
     measured = format_measured(data["measured"], data["stderr"])
-    marked = [measured, format_number(data["tolerance"], 2)]
+    digits = [measured, format_number(data["tolerance"], 2)]
     text, html = to_text(data), to_html(data)
-    assert re.findall("‹(.*?)›", text) == marked
-    assert re.findall(r'<span class="wl-measured">(.*?)</span>', html) == marked
+    assert re.findall("‹(.*?)›", text) == digits
+    assert re.findall(r'<span class="wl-measured">(.*?)</span>', html) == digits
     # Outside stands all that must not depend on the seed.
     for outside in (
         re.sub("‹.*?›", "", text),
@@ -154,3 +154,8 @@ def test_the_verdict_has_a_mark_beside_its_colour(name):
 def test_no_empty_parentheses_without_a_comment():
     assert to_text(row()).endswith("verdict: ✓ holds")
     assert "— " not in to_html(row())
+
+
+def test_a_line_of_a_chapter_is_marked_as_a_claim_is():
+    assert marked("2.9 3.3") in to_text({**row(), "statement": marked("2.9 3.3")})
+    assert re.fullmatch("‹(.*?)›", marked("2.9 3.3")).group(1) == "2.9 3.3"

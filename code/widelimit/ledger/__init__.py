@@ -10,7 +10,7 @@ from widelimit.ledger.estimate import (
     pseudo_values,
     semilog_slope,
 )
-from widelimit.ledger.render import format_number
+from widelimit.ledger.render import format_number, marked
 
 __all__ = [
     "Claim",
@@ -19,6 +19,7 @@ __all__ = [
     "exact_semilog_slope",
     "format_number",
     "loglog_slope",
+    "marked",
     "mean",
     "pseudo_values",
     "semilog_slope",

@@ -7,6 +7,7 @@ compare everything else to the letter. Styles are inline: Colab and GitHub load 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from html import escape
 
 _MARK = {"holds": "✓", "holds with a caveat": "✓", "does not hold": "✗"}
@@ -49,6 +50,21 @@ def format_measured(value: float, stderr: float) -> str:
     return f"{rounded:.{decimals}f} ± {stderr:.{decimals}f}".replace("-", "−")
 
 
+def marked(text: str) -> str:
+    """Measured digits in ‹guillemets›: what another machine, or seed, may print differently.
+
+    Theory is the same everywhere; a network that was trained is not, since rounding errors grow
+    as it trains and processors round differently. Tests compare what stands outside the marks.
+
+    Args:
+      text: the digits, as they are to be read.
+
+    Returns:
+      The text between the marks.
+    """
+    return f"‹{text}›"
+
+
 def claim_anchor(claim_id: str) -> str:
     """The HTML id of a claim's row, to link to: ``"neal/a-b"`` has ``"claim-neal--a-b"``.
 
@@ -61,18 +77,14 @@ def claim_anchor(claim_id: str) -> str:
     return "claim-" + claim_id.replace("/", "--")  # no id has two hyphens in a row
 
 
-def _fields(row: dict, mark: tuple[str, str]) -> list[tuple[str, str]]:
+def _fields(row: dict, mark: Callable[[str], str]) -> list[tuple[str, str]]:
     """The labelled parts of a row; ``mark`` encloses whatever was measured."""
-    before, after = mark
     rival = row["rival"]
     rejected = "rejected" if rival["rejected"] else "not rejected"
     return [
         ("predicted", format_number(row["predicted"])),
-        ("measured", f"{before}{format_measured(row['measured'], row['stderr'])}{after}"),
-        (
-            "tolerance",
-            f"± {before}{format_number(row['tolerance'], 2)}{after} ({row['tolerance_reason']})",
-        ),
+        ("measured", mark(format_measured(row["measured"], row["stderr"]))),
+        ("tolerance", f"± {mark(format_number(row['tolerance'], 2))} ({row['tolerance_reason']})"),
         ("rival", f"{format_number(rival['value'])} ({rival['name']}): {rejected}"),
     ]
 
@@ -89,7 +101,7 @@ def to_text(row: dict) -> str:
     verdict = f"{_MARK[row['verdict']]} {row['verdict']}"
     comment = f" ({row['comment']})" if row["comment"] else ""
     lines = [f"Claim {row['id']}: {row['statement']} [{row['source']}]"]
-    lines += [f"  {label}: {text}" for label, text in _fields(row, ("‹", "›"))]
+    lines += [f"  {label}: {text}" for label, text in _fields(row, marked)]
     return "\n".join([*lines, f"  verdict: {verdict}{comment}"])
 
 
@@ -108,7 +120,7 @@ def to_html(row: dict) -> str:
         f'<div style="min-width:9em"><span style="opacity:.75">{label}</span><br>'
         + escape(text).replace("\x02", '<span class="wl-measured">').replace("\x03", "</span>")
         + "</div>"
-        for label, text in _fields(row, ("\x02", "\x03"))
+        for label, text in _fields(row, lambda text: f"\x02{text}\x03")
     )
     comment = f" — {escape(row['comment'])}" if row["comment"] else ""
     return (
