@@ -1,0 +1,98 @@
+r"""Gradient descent on the square loss over all examples, traced, and how far it carries a network.
+
+.. math:: \mathcal L = \tfrac12 \sum_{i=1}^P |f(x_i) - y_i|^2
+
+The loss is summed, not averaged, as in the theory of infinitely wide networks: after s steps at
+rate η training has lasted t = ηs. Where a paper averages over the P examples its rate is P times
+ours. Everything is float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, PyTree
+
+
+def descend(
+    network: nnx.Module,
+    x: Float[ArrayLike, "P ..."],
+    y: Float[ArrayLike, "P outputs"],
+    rate: float | Float[Array, ""],
+    steps: int,
+) -> tuple[Any, Float[Array, "steps P outputs"]]:
+    """Train all ``nnx.Param`` of a network, in code that may be traced and batched.
+
+    Many networks at once go through :func:`widelimit.lab.passes.measured`. Where a training takes
+    longer than a moment, or examples come in batches, use :func:`widelimit.lab.training.train`.
+
+    Args:
+      network: from x to outputs; it is not changed.
+      x: inputs.
+      y: targets.
+      rate: η of the summed loss.
+      steps: s ≥ 0.
+
+    Returns:
+      The trained network, and f − y before each step.
+
+    Raises:
+      ValueError: targets that are not one row for each input and one column for each output;
+        steps that are no whole number ≥ 0.
+    """
+    if not (isinstance(steps, int) and steps >= 0):
+        raise ValueError(f"steps={steps}; give a whole number of at least 0")
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    x, y, rate = (jnp.asarray(one, jnp.float32) for one in (x, y, rate))
+    error = lambda params: nnx.merge(graph, params, rest)(x) - y  # noqa: E731
+    outputs = jax.eval_shape(lambda params: nnx.merge(graph, params, rest)(x), params).shape
+    if y.shape != outputs:
+        raise ValueError(f"y has shape {y.shape}; these inputs and outputs need {outputs}")
+
+    def step(params, _):
+        lacking, pull = jax.vjp(error, params)
+        (gradient,) = pull(lacking)
+        return jax.tree.map(lambda p, g: p - rate * g, params, gradient), lacking
+
+    params, lacking = jax.lax.scan(step, params, None, length=steps)
+    return nnx.merge(graph, params, rest), lacking
+
+
+def relative_change(before: PyTree, after: PyTree) -> PyTree:
+    """How far arrays have moved, in units of their size at the start.
+
+    Args:
+      before: a tree of arrays, such as ``nnx.state(network, nnx.Param)`` or a kernel.
+      after: the same, later.
+
+    Returns:
+      For each array the Frobenius norm of the difference over that of the array before.
+    """
+    change = lambda one, two: jnp.linalg.norm(two - one) / jnp.linalg.norm(one)  # noqa: E731
+    return jax.tree.map(lambda one, two: change(one.ravel(), two.ravel()), before, after)
+
+
+def operator_norm(matrix: Float[Array, "n m"], rounds: int = 40) -> Float[Array, ""]:
+    """The largest singular value, by power iteration.
+
+    Args:
+      matrix: one whose largest singular values stand apart, as those of what training adds to a
+        weight matrix do: with a second one of 0.9 times the first, 40 rounds leave an error of
+        0.01 per cent.
+      rounds: of the iteration.
+
+    Returns:
+      The norm, from below.
+    """
+
+    def turn(_, v):
+        v = jnp.matmul(matrix.T, jnp.matmul(matrix, v, precision="highest"), precision="highest")
+        return v / (jnp.linalg.norm(v) + jnp.finfo(v.dtype).tiny)
+
+    # A start that no singular vector is orthogonal to, but for chance.
+    start = jnp.sin(1.0 + jnp.arange(matrix.shape[1], dtype=matrix.dtype))
+    v = jax.lax.fori_loop(0, rounds, turn, start)
+    return jnp.linalg.norm(jnp.matmul(matrix, v, precision="highest"))
