@@ -68,7 +68,7 @@ def growth(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``width``; ``networks``: mean of Θ̂(x, x) and Θ̂(x, x′), ``[20, kinds, depths, 2]``;
       ``limits``: Θ at ``ALL_DEPTHS``, ``[kinds, depths, 2]``; ``chi_1``, ``var``: χ₁ and q*.
     """
-    width, count = {"chapter": (256, 4), "paper": (2048, 10)}[scale]
+    width, count = {"chapter": (256, 3), "paper": (2048, 10)}[scale]
     of_kinds = weight_vars()
     found = np.zeros((REPLICATES, len(of_kinds), len(DEPTHS), 2))
     for (column, depth), one in each(enumerate(DEPTHS), key, "deep tangent kernels"):

@@ -22,7 +22,7 @@ from widelimit.theory import kernels
 #: How much of the second component is missing at the start, for images of mean square 1.
 MISSING = 0.5
 #: How long networks are trained, in units of 1/λ₂.
-TIME = 2.5
+TIME = 2.2
 
 
 @cache

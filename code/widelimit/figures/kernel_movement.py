@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from widelimit import activations, parametrizations
-
+from widelimit.activations import Activation
 from widelimit.architectures import fully_connected
 from widelimit.figures import style
 from widelimit.figures.jacot2018 import TRAIN_AT, on_circle
@@ -29,13 +29,25 @@ TARGETS = np.array([1.0, -0.5, 0.3, 0.8])
 #: Widths of the deep networks.
 WIDTHS = np.array([64, 128, 256, 512])
 #: Widths of the shallow ones, which learn one example; their σ_w², without biases.
-SHALLOW, SHALLOW_VAR = np.array([64, 256, 1024, 4096, 16384]), 2.0
+SHALLOW, SHALLOW_VAR = np.array([256, 1024, 4096, 16384]), 2.0
 #: Steps of gradient descent, at half the critical rate of the limit.
 STEPS = 60
 
 
 @cache
-def _maker(widths, activation, weight_var, bias_var):
+def maker(widths: tuple[int, ...], activation: Activation, weight_var: float, bias_var: float):
+    """Networks in the neural tangent parametrization.
+
+    Args:
+      widths: as for :class:`widelimit.lab.networks.FullyConnected`.
+      activation: φ.
+      weight_var: σ_w².
+      bias_var: σ_b².
+
+    Returns:
+      A function of a random key.
+    """
+
     def make(key):
         return networks.FullyConnected(
             key,
@@ -62,7 +74,7 @@ def movement(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``readout``: those of the weights; ``operator``: that of the hidden weights in the operator
       norm. All distances but the last are in the Frobenius norm.
     """
-    count = {"chapter": 6, "paper": 100}[scale]
+    count = {"chapter": 7, "paper": 100}[scale]
     x = on_circle(TRAIN_AT)
     theta = np.asarray(kernels.ntk(fully_connected(DEPTH, ERF, WEIGHT_VAR, BIAS_VAR), x))
     rate = 1 / np.linalg.eigvalsh(theta)[-1]
@@ -81,7 +93,7 @@ def movement(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     columns = []
     for width, one in each(WIDTHS, key, "movement of kernels"):
-        make = _maker((2, *[int(width)] * DEPTH, 1), ERF, WEIGHT_VAR, BIAS_VAR)
+        make = maker((2, *[int(width)] * DEPTH, 1), ERF, WEIGHT_VAR, BIAS_VAR)
         keys = jax.random.split(one, REPLICATES * count)
         found = np.asarray(passes.measured(make, measure, keys, together=4), float)
         columns.append(in_groups(found).mean(axis=1))
@@ -140,7 +152,7 @@ def one_example(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     for activation, of_kind in each((RELU, ERF), key, "one example"):
         limit = float(kernels.ntk(fully_connected(1, activation, SHALLOW_VAR), x)[0, 0])
         for width, one in each(SHALLOW, of_kind, activation.name):
-            make = _maker((2, int(width), 1), activation, SHALLOW_VAR, 0.0)
+            make = maker((2, int(width), 1), activation, SHALLOW_VAR, 0.0)
             keys = jax.random.split(one, REPLICATES * count)
             values = in_groups(np.asarray(passes.measured(make, measure, keys, together=8), float))
             before, after, missing = np.moveaxis(values, 2, 0)
@@ -166,7 +178,7 @@ def kink(weight_var: float, first: float, theta: float, missing: float) -> float
     Returns:
       The limit as n → ∞, below 0.
 
-    Source: chapter 7, equation (7.11).
+    Source: chapter 7, equation (7.7).
     """
     return -((weight_var * first) ** 1.5) * missing / (np.pi * theta)
 
@@ -176,7 +188,7 @@ def draw_one_example(data: dict[str, np.ndarray]) -> Canvas:
     figure, axis = plt.subplots(figsize=(6.4, 3.8))
     first, theta = SHALLOW_VAR, 2 * SHALLOW_VAR
     line = -kink(SHALLOW_VAR, first, theta, first**0.5)  # f₀ has variance K = first
-    axis.loglog(SHALLOW, line / np.sqrt(SHALLOW), color=style.THEORY, lw=1.2, label="(7.11)")
+    axis.loglog(SHALLOW, line / np.sqrt(SHALLOW), color=style.THEORY, lw=1.2, label="(7.7)")
     smooth = data["erf_rms"].mean(0)[-1] * SHALLOW[-1] / SHALLOW
     axis.loglog(SHALLOW, smooth, color=style.GUIDE, lw=1.2, label="slope −1")
     draw_points(axis, SHALLOW, data["relu_rms"], "ReLU", "o", style.KINDS[0])

@@ -15,7 +15,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from widelimit.lab.networks import FullyConnected
 
@@ -25,8 +25,8 @@ JACOBIAN_NUMBERS = 2**28
 
 def empirical_ntk(
     network: nnx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."] | None = None,
+    x1: Float[ArrayLike, "n ..."],
+    x2: Float[ArrayLike, "m ..."] | None = None,
     rates: PyTree | None = None,
 ) -> Float[Array, "n m outputs outputs"]:
     """The tangent kernel, by the cheapest route that the network allows.
@@ -65,8 +65,8 @@ def _compiled(route, graph, params, rest, x1, x2, rates):
 
 def by_layers(
     network: FullyConnected,
-    x1: Float[Array, "n d"],
-    x2: Float[Array, "m d"],
+    x1: Float[ArrayLike, "n d"],
+    x2: Float[ArrayLike, "m d"],
     rates: PyTree | None = None,
 ) -> Float[Array, "n m outputs outputs"]:
     r"""The tangent kernel of a fully connected network, without any Jacobian.
@@ -145,8 +145,8 @@ def _function(network):
 
 def by_jacobians(
     network: nnx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."],
+    x1: Float[ArrayLike, "n ..."],
+    x2: Float[ArrayLike, "m ..."],
     rates: PyTree | None = None,
 ) -> Float[Array, "n m outputs outputs"]:
     """The tangent kernel of any network, by two Jacobians and their product.
@@ -175,8 +175,8 @@ def by_jacobians(
 
 def by_products(
     network: nnx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."],
+    x1: Float[ArrayLike, "n ..."],
+    x2: Float[ArrayLike, "m ..."],
     rates: PyTree | None = None,
 ) -> Float[Array, "n m outputs outputs"]:
     """The tangent kernel of any network, column by column: no more memory than for one gradient.
@@ -199,8 +199,8 @@ def by_products(
 
 def vector_product(
     network: nnx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."],
+    x1: Float[ArrayLike, "n ..."],
+    x2: Float[ArrayLike, "m ..."],
     rates: PyTree | None = None,
 ):
     """Products of the tangent kernel with vectors, without the kernel.
