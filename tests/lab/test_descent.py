@@ -100,10 +100,24 @@ def test_many_networks_at_once_are_those_one_by_one():
     np.testing.assert_allclose(together, np.stack(alone), atol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [-1, 2.0, "3"])
+# Without jaxtyping's own check, which would speak first.
+UNCHECKED = getattr(descent.descend, "__wrapped__", descent.descend)
+
+
+@pytest.mark.parametrize("steps", [-1, 2.0, "3", True])
 def test_steps_are_a_whole_number(steps):
     with pytest.raises(ValueError, match="steps="):
-        getattr(descent.descend, "__wrapped__", descent.descend)(network(), X, Y, 0.1, steps)
+        UNCHECKED(network(), X, Y, 0.1, steps)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf, np.ones(1)])
+def test_a_rate_is_one_positive_number(rate):
+    with pytest.raises(ValueError, match="rate="):
+        UNCHECKED(network(), X, Y, rate, 1)
+
+
+def test_steps_may_be_numpy_s():
+    assert UNCHECKED(network(), X, Y, 0.1, np.int64(2))[1].shape == (2, 4, 2)
 
 
 def test_targets_have_the_shape_of_the_outputs():
@@ -119,10 +133,14 @@ def test_relative_change_by_array():
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (30, 50), (50, 30)])
-def test_the_operator_norm_of_what_training_adds(shape):
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_the_operator_norm_of_what_training_adds(shape, scale):
     rng = np.random.default_rng(2)
-    left, right = rng.standard_normal((shape[0], 4)), rng.standard_normal((4, shape[1]))
-    matrix = jnp.asarray(left * np.array([4, 3, 2, 1]) @ right, jnp.float32)
-    exact = np.linalg.norm(np.asarray(matrix, float), 2)
-    np.testing.assert_allclose(descent.operator_norm(matrix, 100), exact, rtol=1e-4)
-    assert float(descent.operator_norm(0 * matrix)) == 0
+    u, _, v = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
+    matrix = scale * (u[:, :4] * np.array([1, 0.9, 0.5, 0.1])) @ v[:4]
+    found = float(descent.operator_norm(jnp.asarray(matrix, jnp.float32)))
+    assert scale * (1 - 1e-4) < found < scale * (1 + 1e-6)
+
+
+def test_the_operator_norm_of_nothing():
+    assert float(descent.operator_norm(jnp.zeros((3, 3)))) == 0

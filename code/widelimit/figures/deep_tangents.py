@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
-from widelimit import activations, parametrizations
+from widelimit import activations
 from widelimit.architectures import fully_connected
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
-from widelimit.lab import networks, passes, tangent
+from widelimit.figures.replicates import REPLICATES, by_column, draw_points, each, in_groups
+from widelimit.figures.tangent_networks import maker
+from widelimit.lab import passes, tangent
 from widelimit.theory import kernels, phases
 
 #: The activation and σ_b².
@@ -23,7 +22,7 @@ ERF, BIAS_VAR = activations.get("erf"), 0.1
 #: σ_w² in order, on the edge and in chaos, in units of that on the edge.
 TIMES_CRITICAL = {"order": 0.5, "edge": 1.0, "chaos": 2.0}
 #: Numbers of hidden layers of networks, and of the limit, which costs nothing.
-DEPTHS, ALL_DEPTHS = np.array([1, 2, 4, 8, 16]), np.array([1, 2, 4, 8, 16, 32, 64, 128])
+DEPTHS, ALL_DEPTHS = np.array([1, 4, 16]), np.array([1, 2, 4, 8, 16, 32, 64, 128])
 #: Two inputs of mean square 1 at a right angle.
 INPUTS = 2**0.5 * np.eye(2)
 
@@ -36,21 +35,6 @@ def weight_vars() -> np.ndarray:
     """
     critical = float(phases.critical_weight_var(ERF, BIAS_VAR))
     return critical * np.array(list(TIMES_CRITICAL.values()))
-
-
-@cache
-def _maker(width, depth):
-    def make(key, weight_var):
-        return networks.FullyConnected(
-            key,
-            (2, *[width] * depth, 1),
-            ERF,
-            weight_var=weight_var,
-            bias_var=BIAS_VAR,
-            parametrization=parametrizations.NTK,
-        )
-
-    return make
 
 
 def _kernels(network):
@@ -68,11 +52,11 @@ def growth(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``width``; ``networks``: mean of Θ̂(x, x) and Θ̂(x, x′), ``[20, kinds, depths, 2]``;
       ``limits``: Θ at ``ALL_DEPTHS``, ``[kinds, depths, 2]``; ``chi_1``, ``var``: χ₁ and q*.
     """
-    width, count = {"chapter": (256, 3), "paper": (2048, 10)}[scale]
+    width, count = {"chapter": (256, 2), "paper": (2048, 10)}[scale]
     of_kinds = weight_vars()
     found = np.zeros((REPLICATES, len(of_kinds), len(DEPTHS), 2))
     for (column, depth), one in each(enumerate(DEPTHS), key, "deep tangent kernels"):
-        make = _maker(width, int(depth))
+        make = maker((2, *[width] * int(depth), 1), ERF, BIAS_VAR)
         for row, weight_var in enumerate(of_kinds):
             keys = jax.random.split(jax.random.fold_in(one, row), REPLICATES * count)
             settings = keys, jnp.full(len(keys), weight_var, jnp.float32)
@@ -95,12 +79,13 @@ def draw_growth(data: dict[str, np.ndarray]) -> Canvas:
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.8))
     for row, kind in enumerate(TIMES_CRITICAL):
         color, marker = style.KINDS[row], "os^"[row]
-        same, cross = np.moveaxis(data["networks"][:, row], 2, 0)
+        both = data["networks"][:, row]
+        ratio = by_column(lambda mean: mean[1] / mean[0], both)
         limit = data["limits"][row]
         axes[0].loglog(ALL_DEPTHS, limit[:, 0], color=style.THEORY, lw=1.2)
-        draw_points(axes[0], DEPTHS, same, kind, marker, color)
+        draw_points(axes[0], DEPTHS, both[..., 0], kind, marker, color)
         axes[1].semilogx(ALL_DEPTHS, limit[:, 1] / limit[:, 0], color=style.THEORY, lw=1.2)
-        draw_points(axes[1], DEPTHS, cross / same.mean(axis=0), None, marker, color)
+        draw_points(axes[1], DEPTHS, ratio, None, marker, color)
     axes[1].axhline(1 / 3, color=style.GUIDE, lw=1, ls=":")
     for axis, title in zip(axes, ("Θ(x, x)", "Θ(x, x′) / Θ(x, x)"), strict=True):
         style.width_axis(axis, ALL_DEPTHS[::2])

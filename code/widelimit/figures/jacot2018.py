@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +11,14 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 from scipy.stats import norm
 
-from widelimit import activations, parametrizations
+from widelimit import activations
 from widelimit.architectures import fully_connected
-from widelimit.figures import style
+from widelimit.figures import style, tangent_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, each, in_groups
-from widelimit.figures.trained_readouts import gram
-from widelimit.lab import descent, networks, passes, tangent
+from widelimit.figures.tangent_networks import on_circle
+from widelimit.figures.trained_readouts import spread
+from widelimit.lab import descent, passes, tangent
 from widelimit.theory import dynamics, kernels, regression
 
 #: The activation.
@@ -29,23 +29,11 @@ DEPTH, WEIGHT_VAR, BIAS_VAR = 3, 1.0, 0.01
 ANGLES = np.linspace(-np.pi, np.pi, 61)
 #: Angles of the four examples of the ensemble, in radians, and their targets.
 TRAIN_AT, TARGETS = np.array([-2.2, -0.8, 0.6, 2.0]), np.array([0.3, -0.3, 0.2, -0.1])
-#: Number of examples for the kernel's movement, the time trained, in steps of rate 1 of the mean
-#: loss.
+#: Number of examples for the kernel's movement; for how long it is trained, in steps of rate 1 of
+#: the loss averaged over them.
 EXAMPLES, TIME = 20, 200
 #: Quantiles of the ensemble.
 QUANTILES = np.array([0.1, 0.5, 0.9])
-
-
-def on_circle(angles: np.ndarray) -> np.ndarray:
-    """Unit vectors.
-
-    Args:
-      angles: in radians.
-
-    Returns:
-      Shape ``[inputs, 2]``.
-    """
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def architecture() -> object:
@@ -57,29 +45,18 @@ def architecture() -> object:
     return fully_connected(DEPTH, RELU, WEIGHT_VAR, BIAS_VAR)
 
 
-@cache
-def maker(width: int, inputs: int = 2):
-    """The network at finite width, in the neural tangent parametrization.
+def maker(width: int, inputs: int = 2, bias_var: float = BIAS_VAR):
+    """The network at finite width.
 
     Args:
       width: n.
       inputs: dimension of the inputs.
+      bias_var: σ_b².
 
     Returns:
-      A function of a random key.
+      As :func:`widelimit.figures.tangent_networks.maker`.
     """
-
-    def make(key):
-        return networks.FullyConnected(
-            key,
-            (inputs, *[width] * DEPTH, 1),
-            RELU,
-            weight_var=WEIGHT_VAR,
-            bias_var=BIAS_VAR,
-            parametrization=parametrizations.NTK,
-        )
-
-    return make
+    return tangent_networks.maker((inputs, *[width] * DEPTH, 1), RELU, bias_var, WEIGHT_VAR)
 
 
 def kernel_on_circle(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -93,7 +70,7 @@ def kernel_on_circle(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``widths``; ``kernels``: Θ̂(x₀, x) at the angles, before and after, ``[widths, networks, 2,
       61]``; ``limit``: Θ, ``[61]``.
     """
-    widths, count = {"chapter": ((500, 1500), 5), "paper": ((500, 10_000), 10)}[scale]
+    widths, count = {"chapter": ((500, 1000), 5), "paper": ((500, 10_000), 10)}[scale]
     of_inputs, of_networks = jax.random.split(key)
     x = np.asarray(jax.random.normal(of_inputs, (EXAMPLES, 2)), float)
     y = x[:, :1] * x[:, 1:]
@@ -129,7 +106,7 @@ def draw_kernel_on_circle(data: dict[str, np.ndarray]) -> Canvas:
             lines = axis.plot(ANGLES, data["kernels"][row, :, column].T, color=color, lw=0.9)
             lines[0].set_label(f"n = {width}")
         axis.plot(ANGLES, data["limit"], color=style.THEORY, lw=2, label="n → ∞")
-        axis.set(title=("before training", f"after t = {TIME}")[column], xlabel="angle γ")
+        axis.set(title=("before training", "after training")[column], xlabel="angle γ")
         axis.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
     axes[0].set_ylabel("kernel between angles 0 and γ")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -148,13 +125,13 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       ``std``: of the limit after the same training, ``[61]``; ``posterior_std``: of the posterior
       with Θ as its covariance; ``readout_mean``: of networks whose readout alone is trained.
     """
-    widths, counts = {"chapter": ((50, 256), (20, 10)), "paper": ((50, 1000), (40, 20))}[scale]
+    widths, counts = {"chapter": ((50, 256), (10, 10)), "paper": ((50, 1000), (40, 20))}[scale]
     x, around = on_circle(TRAIN_AT), on_circle(ANGLES)
     both = kernels.nngp_and_ntk(architecture(), np.concatenate([x, around]))
-    nngp, ntk = (gram(kernel, len(x)) for kernel in both)
+    nngp, ntk = (dynamics.Gram.cut(kernel, len(x)) for kernel in both)
     training = dynamics.of(ntk, nngp, jnp.asarray(TARGETS))
     most = float(training.rates[-1])
-    rate, steps = {"chapter": (1 / most, 60), "paper": (1 / len(x), 1000)}[scale]
+    rate, steps = {"chapter": (0.7 / most, 80), "paper": (1 / len(x), 1000)}[scale]
 
     def measure(network):
         trained, _ = descent.descend(network, x, TARGETS[:, None], rate, steps)
@@ -173,15 +150,10 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         "widths": np.array(widths),
         **found,
         "mean": np.asarray(limit.mean),
-        "std": _std(limit.covariance),
-        "posterior_std": _std(posterior.covariance),
+        "std": spread(limit.covariance),
+        "posterior_std": spread(posterior.covariance),
         "readout_mean": np.asarray(readout.mean),
     }
-
-
-def _std(covariance):
-    # At an example the variance is 0 but for rounding.
-    return np.sqrt(np.maximum(np.diagonal(covariance), 0))
 
 
 def draw_ensemble(data: dict[str, np.ndarray]) -> Canvas:

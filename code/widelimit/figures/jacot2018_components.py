@@ -13,7 +13,14 @@ from matplotlib.figure import Figure as Canvas
 
 from widelimit.architectures import fully_connected
 from widelimit.figures import style
-from widelimit.figures.jacot2018 import DEPTH, RELU, WEIGHT_VAR, architecture, maker
+from widelimit.figures.jacot2018 import (
+    BIAS_VAR,
+    DEPTH,
+    RELU,
+    WEIGHT_VAR,
+    architecture,
+    maker,
+)
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, each, in_groups
 from widelimit.lab import data, descent, passes
@@ -21,8 +28,8 @@ from widelimit.theory import kernels
 
 #: How much of the second component is missing at the start, for images of mean square 1.
 MISSING = 0.5
-#: How long networks are trained, in units of 1/λ₂.
-TIME = 2.2
+#: How long networks are trained, in units of 1/λ₂, and in steps of which rate, in units of 1/λ₁.
+TIME, RATE = 2.1, 0.7
 
 
 @cache
@@ -63,22 +70,26 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of images, widths and numbers of networks.
 
     Returns:
-      ``widths``; ``time``: λ₂t before each step; ``along``, ``across``: root mean squares over
-      images, ``[20, networks, widths, steps]``; ``ratios``: λ₁/λ₂, λ₁/λ₃.
+      ``widths``; ``count``: of images; ``time``: λ₂t before each step; ``along``, ``across``: root
+      mean squares over images, ``[20, networks, widths, steps]``; ``limit``: along, in the limit,
+      by descent and not by flow, ``[steps]``; ``readout_rate``: the rate at which the readout alone
+      learns the second component of its own kernel K, over λ₂.
     """
     count, widths, each_width = {
-        "chapter": (128, (100, 800), 1),
+        "chapter": (128, (100, 640), 1),
         "paper": (512, (100, 1000, 10_000), 1),
     }[scale]
     x = images(count)
-    rates, modes = components(count, architecture().layers[0].bias_var)
+    rates, modes = components(count, BIAS_VAR)
     second = modes[:, 1]
-    steps = math.ceil(TIME * rates[0] / rates[1])
+    readout = np.linalg.eigvalsh(np.asarray(kernels.nngp(architecture(), x)))[-2]
+    rate = RATE / rates[0]
+    steps = math.ceil(TIME / (rate * rates[1]))
 
     def measure(network):
         # The target is the network's own start and half of the component.
         y = network(x) + MISSING * count**0.5 * second[:, None].astype(np.float32)
-        _, lacking = descent.descend(network, x, y, 1 / rates[0], steps)
+        _, lacking = descent.descend(network, x, y, rate, steps)
         found = lacking[:, :, 0] / count**0.5
         along = found @ second.astype(np.float32)
         across = jnp.linalg.norm(found - along[:, None] * second.astype(np.float32), axis=1)
@@ -92,10 +103,12 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     along, across = np.stack(found, axis=1).transpose(2, 0, 1, 3)
     return {
         "widths": np.array(widths),
-        "time": np.arange(steps) * rates[1] / rates[0],
-        "along": in_groups(along).reshape(REPLICATES, each_width, len(widths), steps),
-        "across": in_groups(across).reshape(REPLICATES, each_width, len(widths), steps),
-        "ratios": rates[0] / rates[1:3],
+        "count": np.array(count),
+        "time": rate * rates[1] * np.arange(steps),
+        "along": in_groups(along),
+        "across": in_groups(across),
+        "limit": MISSING * (1 - rate * rates[1]) ** np.arange(steps),
+        "readout_rate": np.array(readout / rates[1]),
     }
 
 
@@ -107,8 +120,7 @@ def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
         for axis, name in zip(axes, ("along", "across"), strict=True):
             lines = axis.plot(data["time"], data[name][:2, 0, column].T, color=color, lw=1.2)
             lines[0].set_label(f"n = {width}")
-    line = MISSING * np.exp(-data["time"])
-    axes[0].plot(data["time"], line, color=style.THEORY, lw=2, label="n → ∞")
+    axes[0].plot(data["time"], data["limit"], color=style.THEORY, lw=2, label="n → ∞")
     axes[1].axhline(0, color=style.THEORY, lw=2)
     for axis, title in zip(axes, ("along the component", "across it"), strict=True):
         axis.set(title=title, xlabel="time λ₂t")

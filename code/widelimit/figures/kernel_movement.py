@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
-from widelimit import activations, parametrizations
-from widelimit.activations import Activation
+from widelimit import activations
 from widelimit.architectures import fully_connected
 from widelimit.figures import style
-from widelimit.figures.jacot2018 import TRAIN_AT, on_circle
+from widelimit.figures.jacot2018 import TRAIN_AT
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
-from widelimit.lab import descent, networks, passes, tangent
-from widelimit.theory import kernels
+from widelimit.figures.replicates import REPLICATES, by_column, draw_points, each, in_groups
+from widelimit.figures.tangent_networks import maker, on_circle
+from widelimit.lab import descent, passes, tangent
+from widelimit.theory import kernels, kink
 
 #: The activations: one smooth, one with a kink.
 ERF, RELU = activations.get("erf"), activations.get("relu")
@@ -29,36 +27,11 @@ TARGETS = np.array([1.0, -0.5, 0.3, 0.8])
 #: Widths of the deep networks.
 WIDTHS = np.array([64, 128, 256, 512])
 #: Widths of the shallow ones, which learn one example; their σ_w², without biases.
-SHALLOW, SHALLOW_VAR = np.array([256, 1024, 4096, 16384]), 2.0
+SHALLOW, SHALLOW_VAR = np.array([256, 4096, 16384]), 2.0
+#: Angle between the example and the input beside it, in degrees.
+BESIDE = 60
 #: Steps of gradient descent, at half the critical rate of the limit.
 STEPS = 60
-
-
-@cache
-def maker(widths: tuple[int, ...], activation: Activation, weight_var: float, bias_var: float):
-    """Networks in the neural tangent parametrization.
-
-    Args:
-      widths: as for :class:`widelimit.lab.networks.FullyConnected`.
-      activation: φ.
-      weight_var: σ_w².
-      bias_var: σ_b².
-
-    Returns:
-      A function of a random key.
-    """
-
-    def make(key):
-        return networks.FullyConnected(
-            key,
-            widths,
-            activation,
-            weight_var=weight_var,
-            bias_var=bias_var,
-            parametrization=parametrizations.NTK,
-        )
-
-    return make
 
 
 def movement(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -69,12 +42,12 @@ def movement(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of networks.
 
     Returns:
-      ``variance``: mean square of the relative distance of Θ̂ from Θ before training, ``[20,
+      ``square``: mean square of the relative distance of Θ̂ from Θ before training, ``[20,
       widths]``; ``kernel``: mean relative change of Θ̂ by training; ``input``, ``hidden``,
       ``readout``: those of the weights; ``operator``: that of the hidden weights in the operator
-      norm. All distances but the last are in the Frobenius norm.
+      norm, over 2√n. All other distances are in the Frobenius norm.
     """
-    count = {"chapter": 7, "paper": 100}[scale]
+    count = {"chapter": 8, "paper": 100}[scale]
     x = on_circle(TRAIN_AT)
     theta = np.asarray(kernels.ntk(fully_connected(DEPTH, ERF, WEIGHT_VAR, BIAS_VAR), x))
     rate = 1 / np.linalg.eigvalsh(theta)[-1]
@@ -93,19 +66,20 @@ def movement(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     columns = []
     for width, one in each(WIDTHS, key, "movement of kernels"):
-        make = maker((2, *[int(width)] * DEPTH, 1), ERF, WEIGHT_VAR, BIAS_VAR)
+        make = maker((2, *[int(width)] * DEPTH, 1), ERF, BIAS_VAR, WEIGHT_VAR)
         keys = jax.random.split(one, REPLICATES * count)
         found = np.asarray(passes.measured(make, measure, keys, together=4), float)
         columns.append(in_groups(found).mean(axis=1))
-    names = ("variance", "kernel", "input", "hidden", "readout", "operator")
+    names = ("square", "kernel", "input", "hidden", "readout", "operator")
     return dict(zip(names, np.stack(columns, axis=-1).transpose(1, 0, 2), strict=True))
 
 
 def draw_movement(data: dict[str, np.ndarray]) -> Canvas:
-    """The kernel's variance and movement, and that of the weights, against width."""
+    """The kernel's distance from Θ and its movement, and that of the weights, against width."""
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 4.2))
+    data = {**data, "distance": by_column(np.sqrt, data["square"])}
     panels = (
-        (("variance", "variance before training", -1), ("kernel", "change by training", -1)),
+        (("distance", "from Θ, before training", -0.5), ("kernel", "change by training", -1)),
         (
             ("readout", "readout", -0.5),
             ("input", "input weights", -0.5),
@@ -117,7 +91,7 @@ def draw_movement(data: dict[str, np.ndarray]) -> Canvas:
         for row, (name, label, slope) in enumerate(curves):
             found = data[name]
             line = found.mean(0)[-1] * (WIDTHS / WIDTHS[-1]) ** slope
-            axis.loglog(WIDTHS, line, color=style.THEORY, lw=1)
+            axis.loglog(WIDTHS, line, color=style.GUIDE, lw=1)
             draw_points(axis, WIDTHS, found, label, "os^D"[row], style.KINDS[row])
         style.width_axis(axis, WIDTHS)
         axis.set(title=title, xlabel="width n")
@@ -129,36 +103,40 @@ def draw_movement(data: dict[str, np.ndarray]) -> Canvas:
 def one_example(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     r"""How training on one example changes the tangent kernel there, for a smooth φ and for ReLU.
 
-    One hidden layer, no biases, an input of mean square 1, target 0.
+    One hidden layer, no biases, an example of mean square 1 with target 0, and a second input,
+    ``BESIDE`` degrees away, which is not learned.
 
     Args:
       key: a random key.
       scale: sets the number of networks.
 
     Returns:
-      ``relu``, ``erf``: mean change of Θ̂(x, x), over the mean of \|f₀\|, which training removes,
-      ``[20, widths]``; ``relu_rms``, ``erf_rms``: root mean square of the change; ``relu_before``,
-      ``erf_before``: relative variance before training.
+      ``relu``, ``erf``: mean change of Θ̂ over the mean of \|f₀\|, which training removes: at the
+      example, between it and the other input, and at this, ``[20, widths, 3]``; ``relu_square``,
+      ``erf_square``: mean square of the change at the example, ``[20, widths]``;
+      ``relu_before``, ``erf_before``: relative variance there before training.
     """
-    count = {"chapter": 16, "paper": 2000}[scale]
-    x = np.ones((1, 2))
+    count = {"chapter": 48, "paper": 2000}[scale]
+    two = 2**0.5 * on_circle(np.radians([0, BESIDE]))
+    x = two[:1]
 
     def measure(network):
         trained, lacking = descent.descend(network, x, np.zeros((1, 1)), 0.1, 40)
-        both = [tangent.by_layers(one, x, x)[0, 0, 0, 0] for one in (network, trained)]
-        return jnp.stack([*both, jnp.abs(lacking[0, 0, 0])])
+        both = [tangent.by_layers(one, two, two)[:, :, 0, 0] for one in (network, trained)]
+        pairs = jnp.stack([both[0], both[1] - both[0]])[:, [0, 0, 1], [0, 1, 1]]
+        return jnp.concatenate([pairs[0, :1], pairs[1], jnp.abs(lacking[0, 0])])
 
     found: dict[str, list[np.ndarray]] = {}
     for activation, of_kind in each((RELU, ERF), key, "one example"):
         limit = float(kernels.ntk(fully_connected(1, activation, SHALLOW_VAR), x)[0, 0])
         for width, one in each(SHALLOW, of_kind, activation.name):
-            make = maker((2, int(width), 1), activation, SHALLOW_VAR, 0.0)
+            make = maker((2, int(width), 1), activation, 0.0, SHALLOW_VAR)
             keys = jax.random.split(one, REPLICATES * count)
-            values = in_groups(np.asarray(passes.measured(make, measure, keys, together=8), float))
-            before, after, missing = np.moveaxis(values, 2, 0)
+            values = in_groups(np.asarray(passes.measured(make, measure, keys, together=16), float))
+            before, change, missing = values[..., 0], values[..., 1:4], values[..., 4]
             columns = {
-                "": (after - before).mean(axis=1) / missing.mean(axis=1),
-                "_rms": np.sqrt(np.mean((after - before) ** 2, axis=1)),
+                "": change.mean(axis=1) / missing.mean(axis=1)[:, None],
+                "_square": np.mean(change[..., 0] ** 2, axis=1),
                 "_before": np.mean((before / limit - 1) ** 2, axis=1),
             }
             for name, column in columns.items():
@@ -166,33 +144,18 @@ def one_example(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     return {name: np.stack(columns, axis=1) for name, columns in found.items()}
 
 
-def kink(weight_var: float, first: float, theta: float, missing: float) -> float:
-    r"""√n times the change of Θ̂(x, x) by training one hidden layer of ReLUs on the example x.
-
-    Args:
-      weight_var: σ_w².
-      first: K¹(x, x), the variance of the hidden pre-activations.
-      theta: Θ(x, x).
-      missing: \\|f₀ − y\\|.
-
-    Returns:
-      The limit as n → ∞, below 0.
-
-    Source: chapter 7, equation (7.7).
-    """
-    return -((weight_var * first) ** 1.5) * missing / (np.pi * theta)
-
-
 def draw_one_example(data: dict[str, np.ndarray]) -> Canvas:
     """Root mean square change of the kernel at the example, against width."""
     figure, axis = plt.subplots(figsize=(6.4, 3.8))
     first, theta = SHALLOW_VAR, 2 * SHALLOW_VAR
-    line = -kink(SHALLOW_VAR, first, theta, first**0.5)  # f₀ has variance K = first
+    # f₀ has the variance K = K¹ = first.
+    line = -kink.kernel_change(SHALLOW_VAR, first, theta, first**0.5)
+    size = {k: by_column(np.sqrt, data[f"{k}_square"]) for k in ("relu", "erf")}
     axis.loglog(SHALLOW, line / np.sqrt(SHALLOW), color=style.THEORY, lw=1.2, label="(7.7)")
-    smooth = data["erf_rms"].mean(0)[-1] * SHALLOW[-1] / SHALLOW
+    smooth = size["erf"].mean(0)[-1] * SHALLOW[-1] / SHALLOW
     axis.loglog(SHALLOW, smooth, color=style.GUIDE, lw=1.2, label="slope −1")
-    draw_points(axis, SHALLOW, data["relu_rms"], "ReLU", "o", style.KINDS[0])
-    draw_points(axis, SHALLOW, data["erf_rms"], "erf", "s", style.KINDS[1])
+    draw_points(axis, SHALLOW, size["relu"], "ReLU", "o", style.KINDS[0])
+    draw_points(axis, SHALLOW, size["erf"], "erf", "s", style.KINDS[1])
     style.width_axis(axis, SHALLOW)
     axis.set(xlabel="width n", ylabel="change of Θ̂(x, x)")
     figure.legend(loc="outside upper center", ncols=4)

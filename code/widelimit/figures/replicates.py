@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from widelimit import ledger
 from widelimit.figures import style
 from widelimit.progress import track
 
@@ -59,6 +60,20 @@ def in_groups(samples: Any) -> Any:
     """
     kept = [size for size in samples.shape[1:] if size != 1]
     return samples.reshape(REPLICATES, -1, *kept)
+
+
+def by_column(statistic: Callable[[np.ndarray], float], replicates: np.ndarray) -> np.ndarray:
+    """Pseudo-values of a statistic of the mean, for each column.
+
+    Args:
+      statistic: from the mean over replicates of one column to a number.
+      replicates: shape ``[replicates, columns, ...]``.
+
+    Returns:
+      Shape ``[replicates, columns]``; see :func:`widelimit.ledger.pseudo_values`.
+    """
+    columns = np.moveaxis(replicates, 1, 0)
+    return np.stack([ledger.pseudo_values(statistic, one) for one in columns], axis=1)
 
 
 def draw_points(

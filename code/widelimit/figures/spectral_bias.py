@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
-from widelimit import activations, parametrizations
+from widelimit import activations
 from widelimit.architectures import fully_connected
-from widelimit.figures import style
-from widelimit.figures.jacot2018 import on_circle
+from widelimit.figures import style, tangent_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES, draw_points, in_groups
+from widelimit.figures.tangent_networks import on_circle
 from widelimit.lab import descent, networks, passes
 from widelimit.theory import kernels
 
@@ -23,11 +21,11 @@ from widelimit.theory import kernels
 RELU = activations.get("relu")
 WEIGHT_VAR, BIAS_VAR = 2.0, 1.0
 #: Number of examples, evenly spaced, and the harmonics in the target.
-EXAMPLES, HARMONICS = 32, np.array([1, 2, 3, 4, 6, 8])
+EXAMPLES, HARMONICS = 32, np.array([1, 2, 3, 4, 6])
 #: Amplitude of each in the target.
 AMPLITUDE = 0.02
 #: Steps of gradient descent, at half the critical rate of the limit.
-STEPS = 400
+STEPS = 660
 #: Number of angles from which spectra are computed, and harmonics drawn.
 GRID, SHOWN = 4096, np.arange(1, 33)
 
@@ -48,7 +46,7 @@ def spectrum(kernel: np.ndarray) -> np.ndarray:
     """Eigenvalues of a kernel among evenly spaced points of a circle, by harmonic.
 
     Args:
-      kernel: between the first point and all, ``[points]``, even in the angle.
+      kernel: between the first point and all, ``[points]``, an even number, and even in the angle.
 
     Returns:
       Eigenvalues of harmonics 0, 1, …, points/2, those of the matrix over the number of points.
@@ -71,29 +69,18 @@ def limits(points: int, bias_var: float = BIAS_VAR) -> kernels.Kernels:
     return kernels.Kernels(*(spectrum(np.asarray(one)[0]) for one in both))
 
 
-@cache
-def maker(width: int, bias_var: float = BIAS_VAR):
+def maker(width: int, bias_var: float, depth: int = 1):
     """The network at finite width.
 
     Args:
       width: n.
       bias_var: σ_b².
+      depth: number of hidden layers.
 
     Returns:
-      A function of a random key.
+      As :func:`widelimit.figures.tangent_networks.maker`.
     """
-
-    def make(key):
-        return networks.FullyConnected(
-            key,
-            (2, width, 1),
-            RELU,
-            weight_var=WEIGHT_VAR,
-            bias_var=bias_var,
-            parametrization=parametrizations.NTK,
-        )
-
-    return make
+    return tangent_networks.maker((2, *[width] * depth, 1), RELU, bias_var, WEIGHT_VAR)
 
 
 def lacking(network: networks.FullyConnected, rate: float, steps: int) -> jax.Array:
@@ -133,7 +120,7 @@ def harmonics(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     rate = float(1 / among.max())
     measure = lambda network: lacking(network, rate, STEPS)  # noqa: E731
     keys = jax.random.split(key, REPLICATES * count)
-    found = passes.measured(maker(width), measure, keys, together=2)
+    found = passes.measured(maker(width, BIAS_VAR), measure, keys, together=2)
     whole = limits(GRID)
     return {
         "width": np.array(width),
@@ -148,7 +135,7 @@ def harmonics(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 def draw_harmonics(data: dict[str, np.ndarray]) -> Canvas:
     """What is missing of some harmonics against time, and the spectra of both kernels."""
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 4.0))
-    time, chosen = data["time"], (0, 1, 3, 5)
+    time, chosen = data["time"], (0, 1, 2, 4)
     for row, column in enumerate(chosen):
         line = (1 - data["rates"][column] * time[1]) ** np.arange(len(time))
         axes[0].plot(time, line, color=style.THEORY, lw=1)
@@ -159,7 +146,8 @@ def draw_harmonics(data: dict[str, np.ndarray]) -> Canvas:
     axes[0].set(title="learning", xlabel="time t", ylabel="missing part", ylim=(-0.05, 1.05))
     axes[0].legend(title="harmonic", fontsize=9)
     for row, (name, label) in enumerate((("ntk", "Θ: all layers"), ("nngp", "K: the readout"))):
-        axes[1].loglog(SHOWN, data[name], "o^"[row], ms=4, color=style.KINDS[row], label=label)
+        fill = {"mfc": "white"} if row else {}
+        axes[1].loglog(SHOWN, data[name], "o^"[row], ms=4, color=style.THEORY, label=label, **fill)
         guide = data[name][-1] * (SHOWN / SHOWN[-1]) ** (-2.0 - 2 * row)
         axes[1].loglog(SHOWN, guide, color=style.GUIDE, lw=1)
     axes[1].set(title="eigenvalues", xlabel="harmonic k")

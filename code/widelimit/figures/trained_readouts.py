@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
-from widelimit import activations, parametrizations
+from widelimit import activations
 from widelimit.architectures import fully_connected
-from widelimit.figures import style
+from widelimit.figures import style, tangent_networks
 from widelimit.figures.registry import Figure
 from widelimit.figures.replicates import REPLICATES
-from widelimit.lab import networks, passes, readout
+from widelimit.lab import passes, readout
 from widelimit.theory import dynamics, kernels, regression
 
 #: The activation.
@@ -37,43 +35,12 @@ def on_circle(degrees: np.ndarray) -> np.ndarray:
     Returns:
       Shape ``[inputs, 2]``.
     """
-    turn = np.radians(degrees)
-    return 2**0.5 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-
-
-@cache
-def _maker(width):
-    """Networks of the neural tangent parametrization."""
-
-    def make(key):
-        return networks.FullyConnected(
-            key,
-            (2, *[width] * DEPTH, 1),
-            ERF,
-            weight_var=WEIGHT_VAR,
-            bias_var=BIAS_VAR,
-            parametrization=parametrizations.NTK,
-        )
-
-    return make
+    return 2**0.5 * tangent_networks.on_circle(np.radians(degrees))
 
 
 def _on_the_circle(network):
     x, y = on_circle(TRAIN_AT), jnp.asarray(TARGETS)[:, None]
     return readout.trained(network, x, y, on_circle(TEST_AT))[:, 0]
-
-
-def gram(kernel: jax.Array, count: int) -> dynamics.Gram:
-    """A kernel matrix cut into blocks.
-
-    Args:
-      kernel: among training and test inputs, training inputs first.
-      count: how many of them are for training.
-
-    Returns:
-      The blocks.
-    """
-    return dynamics.Gram(kernel[:count, :count], kernel[:count, count:], kernel[count:, count:])
 
 
 def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -91,23 +58,35 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     width, count = {"chapter": (256, 160), "paper": (4096, 50)}[scale]
     x = on_circle(np.concatenate([TRAIN_AT, TEST_AT]))
     both = kernels.nngp_and_ntk(fully_connected(DEPTH, ERF, WEIGHT_VAR, BIAS_VAR), x)
-    nngp, ntk = (gram(kernel, len(TRAIN_AT)) for kernel in both)
+    nngp, ntk = (dynamics.Gram.cut(kernel, len(TRAIN_AT)) for kernel in both)
     posterior = regression.condition(*nngp, jnp.asarray(TARGETS), 0.0)
     trained = dynamics.of(ntk, nngp, jnp.asarray(TARGETS)).flow(np.inf)
     keys = jax.random.split(key, REPLICATES * count)
-    outputs = passes.measured(_maker(width), _on_the_circle, keys, together=2)
+    outputs = passes.measured(
+        tangent_networks.maker((2, *[width] * DEPTH, 1), ERF, BIAS_VAR, WEIGHT_VAR),
+        _on_the_circle,
+        keys,
+        together=2,
+    )
     return {
         "width": np.array(width),
         "outputs": np.asarray(outputs, float).reshape(REPLICATES, count, -1),
         "mean": np.asarray(posterior.mean),
-        "std": _std(posterior.covariance),
+        "std": spread(posterior.covariance),
         "ntk_mean": np.asarray(trained.mean),
-        "ntk_std": _std(trained.covariance),
+        "ntk_std": spread(trained.covariance),
     }
 
 
-def _std(covariance):
-    # At a training input the variance is 0 but for rounding.
+def spread(covariance: jax.Array) -> np.ndarray:
+    """Standard deviations.
+
+    Args:
+      covariance: shape ``[m, m]``.
+
+    Returns:
+      Shape ``[m]``; 0 where a variance is negative by rounding, as it may be at a training input.
+    """
     return np.sqrt(np.maximum(np.diagonal(covariance), 0))
 
 

@@ -9,10 +9,12 @@ ours. Everything is float32.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
@@ -33,7 +35,7 @@ def descend(
       network: from x to outputs; it is not changed.
       x: inputs.
       y: targets.
-      rate: η of the summed loss.
+      rate: η of the summed loss; too large a one ends in infinite numbers or NaN.
       steps: s ≥ 0.
 
     Returns:
@@ -41,10 +43,12 @@ def descend(
 
     Raises:
       ValueError: targets that are not one row for each input and one column for each output;
-        steps that are no whole number ≥ 0.
+        steps that are no whole number ≥ 0; a rate that is not positive and finite.
     """
-    if not (isinstance(steps, int) and steps >= 0):
-        raise ValueError(f"steps={steps}; give a whole number of at least 0")
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
+        raise ValueError(f"steps={steps!r}; give a whole number of at least 0")
+    if not isinstance(rate, jax.core.Tracer) and not (jnp.ndim(rate) == 0 and 0 < rate < math.inf):
+        raise ValueError(f"rate={rate}; a learning rate is one number, positive and finite")
     graph, params, rest = nnx.split(network, nnx.Param, ...)
     x, y, rate = (jnp.asarray(one, jnp.float32) for one in (x, y, rate))
     error = lambda params: nnx.merge(graph, params, rest)(x) - y  # noqa: E731
@@ -69,7 +73,8 @@ def relative_change(before: PyTree, after: PyTree) -> PyTree:
       after: the same, later.
 
     Returns:
-      For each array the Frobenius norm of the difference over that of the array before.
+      For each array the Frobenius norm of the difference over that of the array before; infinite,
+      or NaN, where this is 0.
     """
     change = lambda one, two: jnp.linalg.norm(two - one) / jnp.linalg.norm(one)  # noqa: E731
     return jax.tree.map(lambda one, two: change(one.ravel(), two.ravel()), before, after)
@@ -92,7 +97,11 @@ def operator_norm(matrix: Float[Array, "n m"], rounds: int = 40) -> Float[Array,
         v = jnp.matmul(matrix.T, jnp.matmul(matrix, v, precision="highest"), precision="highest")
         return v / (jnp.linalg.norm(v) + jnp.finfo(v.dtype).tiny)
 
+    matrix = jnp.asarray(matrix, jnp.result_type(matrix, jnp.float32))
+    # Squares of very large or very small numbers would leave the range.
+    size = jnp.max(jnp.abs(matrix))
+    matrix = matrix / jnp.where(size > 0, size, 1)
     # A start that no singular vector is orthogonal to, but for chance.
     start = jnp.sin(1.0 + jnp.arange(matrix.shape[1], dtype=matrix.dtype))
     v = jax.lax.fori_loop(0, rounds, turn, start)
-    return jnp.linalg.norm(jnp.matmul(matrix, v, precision="highest"))
+    return size * jnp.linalg.norm(jnp.matmul(matrix, v, precision="highest"))

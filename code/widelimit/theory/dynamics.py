@@ -46,6 +46,19 @@ class Gram(NamedTuple):
     cross: Float[Array, "P m"]
     test: Float[Array, "m m"]
 
+    @classmethod
+    def cut(cls, kernel: Float[Array, "all all"], count: int) -> Gram:
+        """The blocks of a kernel matrix.
+
+        Args:
+          kernel: among training and test inputs, training inputs first.
+          count: P.
+
+        Returns:
+          The blocks.
+        """
+        return cls(kernel[:count, :count], kernel[:count, count:], kernel[count:, count:])
+
 
 class Ensemble(NamedTuple):
     """Outputs of trained networks at the test inputs, over initializations.

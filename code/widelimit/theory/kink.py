@@ -1,0 +1,41 @@
+r"""What a kink of φ adds to the change of the tangent kernel by training, for one hidden layer.
+
+For smooth φ training changes the tangent kernel of a network of width n by 1/n. With ReLU, units
+are switched off at the examples, a fraction n^(−1/2) of them, and what they had in the kernel is
+lost. One hidden layer in the neural tangent parametrization; to leading order in n^(−1/2).
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def kernel_change(weight_var: float, first: float, theta: float, missing: float) -> float:
+    r"""√n times the mean change of Θ̂(x, x), for ReLU, by training on the example x alone.
+
+    .. math:: \sqrt n\,\Delta\hat\Theta \to -\frac{(\sigma_w^2 K^1)^{3/2}}{\pi\,\Theta}\,|f_0 - y|
+
+    Between the example and another input x′ it is ½K¹(x, x′)/K¹(x, x) times as much, and between
+    two others nothing of this order.
+
+    Args:
+      weight_var: σ_w² ≥ 0.
+      first: K¹(x, x) ≥ 0, the variance of the hidden pre-activations.
+      theta: Θ(x, x) > 0.
+      missing: \|f₀ − y\| at the example, ≥ 0.
+
+    Returns:
+      The limit as n → ∞, at most 0. The next order is n^(−1/2) relative to it.
+
+    Raises:
+      ValueError: a number out of range.
+
+    Source: chapter 7, equation (7.7).
+    """
+    named = {"weight_var": weight_var, "first": first, "missing": missing}
+    for name, value in named.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name}={value}; it is finite and at least 0")
+    if not 0 < theta < math.inf:
+        raise ValueError(f"theta={theta}; it is finite and above 0")
+    return -((weight_var * first) ** 1.5) * missing / (math.pi * theta)
