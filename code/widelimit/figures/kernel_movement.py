@@ -148,10 +148,12 @@ def draw_one_example(data: dict[str, np.ndarray]) -> Canvas:
     """Root mean square change of the kernel at the example, against width."""
     figure, axis = plt.subplots(figsize=(6.4, 3.8))
     first, theta = SHALLOW_VAR, 2 * SHALLOW_VAR
-    # f₀ has the variance K = K¹ = first.
-    line = -kink.kernel_change(SHALLOW_VAR, first, theta, first**0.5)
+    # Mean and scatter for |f₀| = 1, then the mean over f₀, whose variance is K = K¹ = first.
+    mean = kink.kernel_change(SHALLOW_VAR, first, theta, 1.0)
+    scatter = kink.kernel_scatter(SHALLOW_VAR, first, theta, 1.0)
+    squares = mean**2 * first / SHALLOW + scatter**2 * (2 * first / np.pi) ** 0.5 / SHALLOW**1.5
     size = {k: by_column(np.sqrt, data[f"{k}_square"]) for k in ("relu", "erf")}
-    axis.loglog(SHALLOW, line / np.sqrt(SHALLOW), color=style.THEORY, lw=1.2, label="(7.7)")
+    axis.loglog(SHALLOW, np.sqrt(squares), color=style.THEORY, lw=1.2, label="the kink")
     smooth = size["erf"].mean(0)[-1] * SHALLOW[-1] / SHALLOW
     axis.loglog(SHALLOW, smooth, color=style.GUIDE, lw=1.2, label="slope −1")
     draw_points(axis, SHALLOW, size["relu"], "ReLU", "o", style.KINDS[0])
