@@ -22,7 +22,7 @@ from widelimit.figures.jacot2018 import (
     maker,
 )
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES, each, in_groups
+from widelimit.figures.replicates import REPLICATES, each
 from widelimit.lab import data, descent, passes
 from widelimit.theory import kernels
 
@@ -67,17 +67,17 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     Args:
       key: a random key.
-      scale: sets the number of images, widths and numbers of networks.
+      scale: sets the number of images and the widths.
 
     Returns:
       ``widths``; ``count``: of images; ``time``: λ₂t before each step; ``along``, ``across``: root
-      mean squares over images, ``[20, networks, widths, steps]``; ``limit``: along, in the limit,
-      by descent and not by flow, ``[steps]``; ``readout_rate``: the rate at which the readout alone
-      learns the second component of its own kernel K, over λ₂.
+      mean squares over images, one network each, ``[20, widths, steps]``; ``limit``: along, in the
+      limit, by descent and not by flow, ``[steps]``; ``readout_rate``: the rate at which the readout
+      alone learns the second component of its own kernel K, over λ₂.
     """
-    count, widths, each_width = {
-        "chapter": (128, (100, 640), 1),
-        "paper": (512, (100, 1000, 10_000), 1),
+    count, widths = {
+        "chapter": (128, (100, 640)),
+        "paper": (512, (100, 1000, 10_000)),
     }[scale]
     x = images(count)
     rates, modes = components(count, BIAS_VAR)
@@ -97,7 +97,7 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     found = []
     for width, one in each(widths, key, "principal components"):
-        keys = jax.random.split(one, REPLICATES * each_width)
+        keys = jax.random.split(one, REPLICATES)
         make = maker(int(width), x.shape[1])
         found.append(np.asarray(passes.measured(make, measure, keys), float))
     along, across = np.stack(found, axis=1).transpose(2, 0, 1, 3)
@@ -105,8 +105,8 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         "widths": np.array(widths),
         "count": np.array(count),
         "time": rate * rates[1] * np.arange(steps),
-        "along": in_groups(along),
-        "across": in_groups(across),
+        "along": along,
+        "across": across,
         "limit": MISSING * (1 - rate * rates[1]) ** np.arange(steps),
         "readout_rate": np.array(readout / rates[1]),
     }
@@ -118,7 +118,7 @@ def draw_convergence(data: dict[str, np.ndarray]) -> Canvas:
     colors = style.width_colors(len(data["widths"]))
     for column, (width, color) in enumerate(zip(data["widths"], colors, strict=True)):
         for axis, name in zip(axes, ("along", "across"), strict=True):
-            lines = axis.plot(data["time"], data[name][:2, 0, column].T, color=color, lw=1.2)
+            lines = axis.plot(data["time"], data[name][:2, column].T, color=color, lw=1.2)
             lines[0].set_label(f"n = {width}")
     axes[0].plot(data["time"], data["limit"], color=style.THEORY, lw=2, label="n → ∞")
     axes[1].axhline(0, color=style.THEORY, lw=2)
