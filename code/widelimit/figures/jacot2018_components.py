@@ -72,8 +72,8 @@ def convergence(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     Returns:
       ``widths``; ``count``: of images; ``time``: λ₂t before each step; ``along``, ``across``: root
       mean squares over images, one network each, ``[20, widths, steps]``; ``limit``: along, in the
-      limit, by descent and not by flow, ``[steps]``; ``readout_rate``: the rate at which the readout
-      alone learns the second component of its own kernel K, over λ₂.
+      limit, by descent and not by flow, ``[steps]``; ``readout_rate``: the rate at which the
+      readout alone learns the second component of its own kernel K, over λ₂.
     """
     count, widths = {
         "chapter": (128, (100, 640)),
