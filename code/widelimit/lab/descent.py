@@ -10,6 +10,7 @@ ours. Everything is float32.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,7 +26,8 @@ def descend(
     y: Float[ArrayLike, "P outputs"],
     rate: float | Float[Array, ""],
     steps: int,
-) -> tuple[Any, Float[Array, "steps P outputs"]]:
+    watch: Callable[[nnx.Module], PyTree] | None = None,
+) -> tuple[Any, PyTree]:
     """Train all ``nnx.Param`` of a network, in code that may be traced and batched.
 
     Many networks at once go through :func:`widelimit.lab.passes.measured`. Where a training takes
@@ -37,9 +39,11 @@ def descend(
       y: targets.
       rate: η of the summed loss; too large a one ends in infinite numbers or NaN.
       steps: s ≥ 0.
+      watch: what to record before each step, from the network to an array or a tree of them.
 
     Returns:
-      The trained network, and f − y before each step.
+      The trained network, and what was recorded, steps along a new first axis: f − y, shape
+      ``[steps, P, outputs]``, if there is nothing else to watch.
 
     Raises:
       ValueError: targets that are not one row for each input and one column for each output;
@@ -59,10 +63,11 @@ def descend(
     def step(params, _):
         lacking, pull = jax.vjp(error, params)
         (gradient,) = pull(lacking)
-        return jax.tree.map(lambda p, g: p - rate * g, params, gradient), lacking
+        seen = lacking if watch is None else watch(nnx.merge(graph, params, rest))
+        return jax.tree.map(lambda p, g: p - rate * g, params, gradient), seen
 
-    params, lacking = jax.lax.scan(step, params, None, length=steps)
-    return nnx.merge(graph, params, rest), lacking
+    params, seen = jax.lax.scan(step, params, None, length=steps)
+    return nnx.merge(graph, params, rest), seen
 
 
 def relative_change(before: PyTree, after: PyTree) -> PyTree:

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 class Gram(NamedTuple):
@@ -133,12 +133,7 @@ class LinearTraining(NamedTuple):
             raise ValueError(f"rate={rate}; a learning rate is positive and finite")
         if not (isinstance(steps, int | np.integer) and steps >= 0):
             raise ValueError(f"steps={steps}; give a whole number of at least 0")
-        safe = jnp.where(self.rates > 0, self.rates, 1)
-        # 1 − (1 − ηλ)^s without cancellation where ηλ is small.
-        slow = rate * safe < 0.5
-        small = -jnp.expm1(steps * jnp.log1p(-rate * jnp.where(slow, safe, 0)))
-        moved = jnp.where(slow, small, 1 - (1 - rate * safe) ** steps)
-        return self._ensemble(jnp.where(self.rates > 0, moved / safe, rate * steps))
+        return self._ensemble(_gain_of_descent(self.rates, rate, steps))
 
     def _positive_rates(self, what):
         least, most = float(self.rates[0]), float(self.rates[-1])
@@ -158,6 +153,50 @@ class LinearTraining(NamedTuple):
         covariance = self.nngp.test + moved - met - met.T
         # A matrix product need not round (i, j) as it rounds (j, i).
         return Ensemble(motion.T @ self.targets, (covariance + covariance.T) / 2)
+
+
+def trajectory(
+    columns: Float[Array, "all P"],
+    start: Float[Array, " all"],
+    y: Float[Array, " P"],
+    rate: float | Float[Array, ""],
+    steps: Int[Array, " times"],
+) -> Float[Array, "times all"]:
+    r"""One model that is linear in its parameters, under gradient descent.
+
+    .. math:: f_s(x) = f_0(x) - \Theta_{xX}\, \Theta^{-1}
+        \bigl(1 - (1 - \eta\Theta)^s\bigr)\, (f_0(X) - y)
+
+    With the kernel of one network, which its linearization keeps, it is that linearization; with
+    the limit's, an infinitely wide network that began with the same outputs. It may be traced, and
+    has the precision of its arguments.
+
+    Args:
+      columns: Θ(x, xᵢ) between all inputs and the training inputs, these first, symmetric and
+        positive semidefinite among them.
+      start: f₀ at all inputs.
+      y: targets.
+      rate: η > 0, of the summed loss.
+      steps: s ≥ 0, at which times.
+
+    Returns:
+      The outputs at all inputs.
+
+    Source: Lee et al. 2019, section 2.2.
+    """
+    rates, modes = jnp.linalg.eigh((columns[: len(y)] + columns[: len(y)].T) / 2)
+    gain = _gain_of_descent(rates, rate, steps[:, None])
+    lacking = modes.T @ (start[: len(y)] - y)
+    return start - (gain * lacking) @ (columns @ modes).T
+
+
+def _gain_of_descent(rates, rate, steps):
+    """(1 − (1 − ηλ)^s)/λ for each λ, without cancellation where ηλ is small."""
+    safe = jnp.where(rates > 0, rates, 1)
+    slow = rate * safe < 0.5
+    small = -jnp.expm1(steps * jnp.log1p(-rate * jnp.where(slow, safe, 0)))
+    moved = jnp.where(slow, small, 1 - (1 - rate * safe) ** steps)
+    return jnp.where(rates > 0, moved / safe, rate * steps)
 
 
 def of(ntk: Gram, nngp: Gram, y: Float[Array, "P ..."]) -> LinearTraining:
