@@ -20,6 +20,7 @@ SAID_BY_THE_MODULE = {
         for name in (
             "bayesian_regression",
             "cho2009",
+            "critical_rate",
             "deep_angles",
             "deep_tangents",
             "gaussian_limit",
@@ -32,6 +33,9 @@ SAID_BY_THE_MODULE = {
             "lee2018",
             "lee2018_networks",
             "lee2018_uncertainty",
+            "lee2019",
+            "lee2019_ensemble",
+            "lee2019_trajectories",
             "matthews2018",
             "neal1994",
             "poole2016",

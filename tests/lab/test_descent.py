@@ -85,6 +85,19 @@ def test_what_is_returned_is_single_precision_and_starts_at_the_start():
     assert jnp.sum(lacking[-1] ** 2) < jnp.sum(lacking[0] ** 2)
 
 
+def test_what_is_watched_is_seen_before_each_step():
+    made, other = network(), jnp.asarray(X[:2] + 1, jnp.float32)
+    watch = lambda one: {"outputs": one(other), "first": one.layers[0].kernel[...][0]}  # noqa: E731
+    trained, seen = jax.jit(lambda: descent.descend(made, X, Y, 0.02, 4, watch))()
+    assert seen["outputs"].shape == (4, 2, 2)
+    for steps in range(4):
+        after, _ = jax.jit(lambda s=steps: descent.descend(made, X, Y, 0.02, s))()
+        np.testing.assert_allclose(seen["outputs"][steps], after(other), atol=1e-5)
+        np.testing.assert_allclose(seen["first"][steps], after.layers[0].kernel[...][0], atol=1e-5)
+    unwatched, _ = jax.jit(lambda: descent.descend(made, X, Y, 0.02, 4))()
+    np.testing.assert_allclose(trained(other), unwatched(other), atol=1e-6)
+
+
 def test_many_networks_at_once_are_those_one_by_one():
     def make(key):
         return networks.FullyConnected(
@@ -144,3 +157,15 @@ def test_the_operator_norm_of_what_training_adds(shape, scale):
 
 def test_the_operator_norm_of_nothing():
     assert float(descent.operator_norm(jnp.zeros((3, 3)))) == 0
+
+
+def test_watching_does_not_change_the_training():
+    made = network()
+
+    def wipe(one):
+        one.layers[0].kernel[...] = 0 * one.layers[0].kernel[...]
+        return jnp.zeros(())
+
+    trained, _ = jax.jit(lambda: descent.descend(made, X, Y, 0.02, 3, wipe))()
+    expected, _ = jax.jit(lambda: descent.descend(made, X, Y, 0.02, 3))()
+    np.testing.assert_allclose(trained(jnp.float32(X)), expected(jnp.float32(X)), atol=1e-6)

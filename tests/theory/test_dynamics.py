@@ -56,6 +56,75 @@ def test_descent_step_by_step(share):
     np.testing.assert_allclose(found.covariance, covariance[TRAIN:, TRAIN:], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("share", [1e-4, 0.1, 0.5, 0.9, 1.2])
+def test_one_network_step_by_step(share):
+    """One model, from any start, at several times; also diverging, and with slow components."""
+    ntk, nngp, y = problem()
+    columns = jnp.concatenate([ntk.train, ntk.cross.T])
+    rate = share * dynamics.of(ntk, nngp, y).critical_rate
+    start = jnp.asarray(np.random.default_rng(3).normal(size=TRAIN + TEST))
+    found = dynamics.trajectory(columns, start, y, rate, jnp.array([0, 1, 2, 30]))
+    f, steps = start, {}
+    for step in range(31):
+        steps[step] = f
+        f = f - rate * columns @ (f[:TRAIN] - y)
+    expected = np.stack([steps[step] for step in (0, 1, 2, 30)])
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_mean_of_many_starts_is_the_ensemble_s():
+    """f is linear in f₀, so that the mean over draws is the path of the mean start, 0."""
+    ntk, nngp, y = problem()
+    training = dynamics.of(ntk, nngp, y)
+    columns = jnp.concatenate([ntk.train, ntk.cross.T])
+    rate = training.critical_rate / 3
+    path = dynamics.trajectory(columns, jnp.zeros(TRAIN + TEST), y, rate, jnp.array([7]))
+    np.testing.assert_allclose(path[0, TRAIN:], training.descent(rate, 7).mean, rtol=1e-10)
+
+
+def test_a_repeated_input_does_not_disturb_one_network():
+    ntk, _, y = problem()
+    twice = jnp.block([[ntk.train, ntk.train], [ntk.train, ntk.train]])
+    start = jnp.tile(jnp.arange(TRAIN, dtype=float), 2)
+    rate, steps = 0.5 / float(jnp.linalg.eigvalsh(twice)[-1]), jnp.array([0, 5, 400])
+    found = dynamics.trajectory(twice, start, jnp.tile(y, 2), rate, steps)
+    single = dynamics.trajectory(ntk.train, start[:TRAIN], y, 2 * rate, steps)
+    np.testing.assert_allclose(found[:, :TRAIN], single, rtol=1e-8, atol=1e-9)
+
+
+TRAJECTORY = getattr(dynamics.trajectory, "__wrapped__", dynamics.trajectory)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": jnp.eye(TRAIN + 1)}, "columns, start and y"),
+        ({"y": jnp.zeros((TRAIN, 1))}, "columns, start and y"),
+        ({"rate": -0.3}, "rate=-0.3"),
+        ({"rate": float("nan")}, "rate=nan"),
+        ({"steps": jnp.array([2, -3])}, "steps="),
+    ],
+)
+def test_refused_by_one_network(change, message):
+    good = {
+        "columns": jnp.eye(TRAIN + 1, TRAIN),
+        "start": jnp.ones(TRAIN + 1),
+        "y": jnp.zeros(TRAIN),
+        "rate": 0.3,
+        "steps": jnp.array([0, 1]),
+    }
+    with pytest.raises(ValueError, match=message):
+        TRAJECTORY(**(good | change))
+
+
+def test_many_steps():
+    """More than an int32 holds, without x64 as with it."""
+    ntk, nngp, y = problem()
+    training = dynamics.of(ntk, nngp, y)
+    late = training.descent(training.critical_rate / 2, 2**40)
+    np.testing.assert_allclose(late.mean, training.flow(float("inf")).mean, rtol=1e-9)
+
+
 def test_small_steps_follow_the_flow():
     ntk, nngp, y = problem()
     training = dynamics.of(ntk, nngp, y)
@@ -124,8 +193,10 @@ def test_refused():
         training.flow(-1.0)
     with pytest.raises(ValueError, match="rate=0"):
         training.descent(0.0, 3)
-    with pytest.raises(ValueError, match="steps=-2"):
-        training.descent(0.1, -2)
+    descent = type(training).descent
+    for steps in (-2, True, 1.5):
+        with pytest.raises(ValueError, match="steps="):
+            getattr(descent, "__wrapped__", descent)(training, 0.1, steps)
     with pytest.raises(ValueError, match="nngp has blocks"):
         dynamics.of(ntk, nngp._replace(cross=nngp.cross[:, :2]), y)
     with pytest.raises(ValueError, match="ntk has blocks"):

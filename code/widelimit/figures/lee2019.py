@@ -33,7 +33,7 @@ LABELS = {"relu": "ReLU", "erf": "erf"}
 EXAMPLES = 16
 #: Widths.
 WIDTHS = np.array([64, 192, 512])
-#: Training lasts until e^(−TIME) is left along the slowest component of the limit.
+#: As many steps as, at rate 1/λ₁, leave e^(−TIME) along the slowest component of the limit.
 TIME = 6
 
 
@@ -42,17 +42,26 @@ def images(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Digits, centred, each in units in which its mean square is 1, and whether they are odd.
 
     Args:
-      count: how many, the same ones in every run.
+      count: how many, at most 1797, the same ones in every run.
 
     Returns:
-      Shapes ``[count, 64]`` and ``[count]``, the latter 1 for odd digits and −1 for even ones.
+      Shapes ``[count, 64]`` and ``[count]``, the latter 1 for odd digits and −1 for even ones; they
+      cannot be written to.
+
+    Raises:
+      ValueError: more images than there are, or none.
     """
     digits = data.load("digits")
     centred = np.asarray(digits.x, float)
+    if not 1 <= count <= len(centred):
+        raise ValueError(f"count={count}; there are {len(centred)} images")
     centred = centred - centred.mean(axis=0)
     kept = np.random.default_rng(2019).permutation(len(centred))[:count]
     x = centred[kept] / np.sqrt(np.mean(centred[kept] ** 2, axis=1, keepdims=True))
-    return x, np.where(np.asarray(digits.y)[kept] % 2, 1.0, -1.0)
+    y = np.where(np.asarray(digits.y)[kept] % 2, 1.0, -1.0)
+    for one in (x, y):
+        one.flags.writeable = False
+    return x, y
 
 
 def distances(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
@@ -63,21 +72,22 @@ def distances(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the number of networks, of images and the widths.
 
     Returns:
-      ``widths``, and for each activation, such as ``erf_own``, ``[20, widths]``: ``own``,
-      ``own_test``: the largest distance, over training, between the outputs of a network and those
-      of its linearization, a root mean square over training or test images, in units of the root
-      mean square of f₀ − y over training images; ``limit``, ``limit_test``: between the network and
-      an infinitely wide one with the same start; relative changes by training: ``ntk``, of Θ̂;
-      ``nngp``, of K̂; ``input``, ``hidden``, ``readout``, of the weights; ``operator``, of hidden
-      weights in the operator norm. All other norms are Frobenius norms.
+      ``widths``; ``examples``: P; for each activation, such as ``erf_own``, ``[20, widths]``:
+      ``own``, ``own_test``: the largest distance, over training, between the outputs of a network
+      and those of its linearization, a root mean square over training or test images, in units of
+      the root mean square of f₀ − y over training images; ``limit``, ``limit_test``: between the
+      network and an infinitely wide one with the same start; relative changes by training: ``ntk``,
+      of Θ̂ among training images; ``nngp``, of K̂ there; ``input``, ``hidden``, ``readout``, of the
+      weights; ``operator``, of hidden weights in the operator norm. All other norms are Frobenius
+      norms.
     """
     examples, widths, counts = {
         "chapter": (EXAMPLES, WIDTHS, (6, 4, 2)),
-        "paper": (128, 2 ** np.arange(6, 13), (2,) * 7),
+        "paper": (128, 2 ** np.arange(8, 13), (2,) * 5),
     }[scale]
     x, y = images(2 * examples)
     train, targets = x[:examples], y[:examples]
-    found = {"widths": widths}
+    found = {"widths": widths, "examples": np.array(examples)}
     for name, one in each(ACTIVATIONS, key, "distances from linear models"):
         activation, weight_var, bias_var = ACTIVATIONS[name]
         theta = kernels.ntk(fully_connected(DEPTH, activation, weight_var, bias_var), x)
@@ -94,14 +104,14 @@ def distances(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             weights = [[part.kernel[...] for part in one.layers] for one in pair]
             # Hidden layers stand in one stack, whose norm is that of all of them together.
             moved = descent.relative_change(*weights)
-            added = weights[1][1][0] - weights[0][1][0]
+            added = jax.vmap(descent.operator_norm)(weights[1][1] - weights[0][1])
             # Of a square Gaussian matrix the operator norm is 2√n, up to a relative n^(−2/3).
-            moved.append(descent.operator_norm(added) / (2 * len(added) ** 0.5))
+            moved.append(jnp.mean(added) / (2 * weights[0][1].shape[-1] ** 0.5))
             return {
                 "outputs": seen,
                 "rate": rate,
                 "ntk": [own, tangent.by_layers(trained, x, x)[:, :, 0, 0]],
-                "nngp": [_features(one, train) for one in pair],
+                "nngp": [_readout_kernel(one, train) for one in pair],
                 "moved": jnp.stack(moved),
             }
 
@@ -118,10 +128,11 @@ def distances(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _features(network, x):
-    """The tangent kernel of the readout alone, but for the variance of its bias: K̂ − σ_b²."""
-    last = network.activation(network.preactivations(x)[1][-1])
-    return network.layers[-1].kernel_multiplier[...] ** 2 * last @ last.T
+def _readout_kernel(network, x):
+    """K̂, the tangent kernel of the readout alone."""
+    last, readout = network.activation(network.preactivations(x)[1][-1]), network.layers[-1]
+    variance = readout.bias_multiplier[...] ** 2
+    return readout.kernel_multiplier[...] ** 2 * last @ last.T + variance
 
 
 # Linear models, one for each kernel and start.
@@ -131,7 +142,8 @@ _followed = jax.jit(jax.vmap(dynamics.trajectory, in_axes=(0, 0, None, 0, None))
 def _sizes(trained, theta, targets):
     """How far each network moved, and how far it strayed from linear models."""
     count = len(targets)
-    seen, (own, own_after) = trained["outputs"], trained["ntk"]
+    seen = trained["outputs"].astype(float)
+    own, own_after = (one.astype(float) for one in trained["ntk"])
     change = jax.vmap(descent.relative_change)
     steps = jnp.arange(seen.shape[1])
     found = dict(zip(("input", "hidden", "readout", "operator"), trained["moved"].T, strict=True))
@@ -204,7 +216,7 @@ FIGURES = (
         "How far training moves weights and kernels, against width",
         distances,
         draw_movement,
-        {"chapter": 20, "paper": 20_000},
+        {"chapter": 20, "paper": 60_000},
     ),
     Figure(
         "lee2019-distances",
@@ -214,7 +226,7 @@ FIGURES = (
         "How far networks stray from their linearization and from the limit",
         distances,
         draw_distances,
-        {"chapter": 20, "paper": 20_000},
+        {"chapter": 20, "paper": 60_000},
         data_of="lee2019-fig1",
     ),
 )

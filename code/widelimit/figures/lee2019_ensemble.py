@@ -25,8 +25,9 @@ from widelimit.theory import dynamics, kernels
 TANH, WEIGHT_VAR = activations.get("tanh"), 1.5
 #: Positions on the line through two training images, the first of which is odd and the other even.
 ALPHAS = np.linspace(-0.25, 1.25, 31)
-#: Steps, of rate 1/λ₁, after which outputs are looked at; the last is the end.
-STEPS = np.array([0, 2, 8, 40])
+#: Steps, of rate 1/λ₁ of the limit, after which outputs are looked at, and once more at the end,
+#: when e^(−5) is left along the slowest component of the limit.
+STEPS = (0, 2, 8)
 
 
 def line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -51,10 +52,11 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
       scale: sets the width, the number of networks and that of images.
 
     Returns:
-      ``width``; ``outputs``: after ``STEPS``, at ``ALPHAS``, ``[20, networks, 4, 31]``; ``mean``,
-      ``std``: of the limit, ``[4, 31]``; ``readout_mean``, ``readout_std``: of wide networks whose
-      readout alone is trained, by as many steps of the same rate, but at the end for ever, which is
-      the posterior of the NNGP; ``posterior_std``: of a process with covariance Θ, ``[31]``.
+      ``width``; ``examples``: P; ``steps``: after which outputs are looked at, ``[4]``;
+      ``outputs``: then, at ``ALPHAS``, ``[20, networks, 4, 31]``; ``mean``, ``std``: of the limit,
+      ``[4, 31]``; ``readout_mean``, ``readout_std``: of wide networks whose readout alone is
+      trained, by as many steps of the same rate, but at the end for ever, which is the posterior of
+      the NNGP; ``posterior_std``: of a process with covariance Θ, at the end, ``[31]``.
     """
     width, count, examples = {"chapter": (160, 40, 16), "paper": (8192, 5, 128)}[scale]
     x, y = images(examples)
@@ -66,8 +68,7 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     targets = jnp.asarray(y)
     training, readout = dynamics.of(ntk, nngp, targets), dynamics.of(nngp, nngp, targets)
     rate = 1 / float(training.rates[-1])
-    steps = STEPS.copy()
-    steps[-1] = max(steps[-1], math.ceil(5 / (rate * float(training.rates[0]))))
+    steps = np.array([*STEPS, math.ceil(5 / (rate * float(training.rates[0])))])
 
     def measure(network):
         watch = lambda network: network(jnp.asarray(between, jnp.float32))[:, 0]  # noqa: E731
@@ -78,11 +79,14 @@ def ensemble(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
 
     make = maker((x.shape[1], *[width] * DEPTH, 1), TANH, 0.0, WEIGHT_VAR)
     keys = jax.random.split(key, REPLICATES * count)
-    outputs = passes.measured(make, measure, keys, together=4)
+    together = {"chapter": 4, "paper": 1}[scale]
+    outputs = passes.measured(make, measure, keys, together=together)
     limits = [training.descent(rate, int(step)) for step in steps]
     readouts = [readout.descent(rate, int(step)) for step in steps[:-1]] + [readout.flow(np.inf)]
     return {
         "width": np.array(width),
+        "examples": np.array(examples),
+        "steps": steps,
         "outputs": in_groups(np.asarray(outputs, float)),
         "mean": np.stack([one.mean for one in limits]),
         "std": np.stack([spread(one.covariance) for one in limits]),
@@ -96,7 +100,7 @@ def draw_ensemble(data: dict[str, np.ndarray]) -> Canvas:
     """Mean and two standard deviations on the line, at four times."""
     figure, axes = plt.subplots(2, 2, figsize=(6.8, 5.4), sharex=True, sharey=True)
     networks = data["outputs"].reshape(-1, *data["mean"].shape)
-    names = [*(f"after {step} steps" for step in STEPS[:-1]), "at the end"]
+    names = [*(f"after {step} steps" for step in STEPS), "at the end"]
     shown = slice(1, None, 3)
     for row, (axis, name) in enumerate(zip(axes.flat, names, strict=True)):
         mean, std = data["readout_mean"][row], data["readout_std"][row]
@@ -134,6 +138,6 @@ FIGURES = (
         "Outputs of an ensemble between two images, at four times of the training",
         ensemble,
         draw_ensemble,
-        {"chapter": 14, "paper": 20_000},
+        {"chapter": 14, "paper": 100_000},
     ),
 )

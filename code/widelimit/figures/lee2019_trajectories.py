@@ -36,9 +36,10 @@ def trajectories(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
     Returns:
       ``width``; ``network``, ``linearized``: outputs on training and test images before each step,
       ``[steps, images]``; ``own``, ``limit``: those of the linear models with the network's own
-      kernel and with the limit's; ``weights``, ``linearized_weights``: how far some weights of the
-      middle hidden layer, those that move most, have come, ``[steps, 4]``; ``targets``,
-      ``[images]``.
+      kernel and with the limit's; ``weights``, ``linearized_weights``: how far some weights have
+      come, those that move most in the linearization in the first row of the middle hidden layer,
+      ``[steps, 4]``; ``weights_apart``: distance of that row from the linearization's at the end,
+      over how far this has moved it; ``targets``, ``[images]``.
     """
     width, examples = {"chapter": (320, 32), "paper": (2048, 256)}[scale]
     x, y = images(2 * examples)
@@ -77,6 +78,7 @@ def trajectories(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         )
         for name, kernel in (("own", own), ("limit", theta))
     }
+    apart = np.linalg.norm((weights - moved)[-1]) / np.linalg.norm(moved[-1])
     return {
         "width": np.array(width),
         "network": outputs,
@@ -84,6 +86,7 @@ def trajectories(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
         **models,
         "weights": weights[:, most],
         "linearized_weights": moved[:, most],
+        "weights_apart": np.array(apart),
         "targets": y,
     }
 
@@ -115,7 +118,7 @@ def draw_trajectories(data: dict[str, np.ndarray]) -> Canvas:
         )
         axes[1, 0].plot(steps + 1, loss("own"), color=color, lw=1.2)
         axes[1, 0].plot(shown + 1, loss("network")[shown], color=color, label=where, **points)
-    axes[1, 0].set(title="mean loss", yscale="log")
+    axes[1, 0].set(title="loss over number of images", yscale="log")
     axes[1, 0].legend()
     for name, color, label in (
         ("limit", style.KINDS[0], "limit's kernel"),

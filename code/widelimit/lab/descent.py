@@ -39,7 +39,8 @@ def descend(
       y: targets.
       rate: η of the summed loss; too large a one ends in infinite numbers or NaN.
       steps: s ≥ 0.
-      watch: what to record before each step, from the network to an array or a tree of them.
+      watch: what to record before each step, from the network to an array or a tree of them. What
+        there is after the last step is not seen: ask the trained network, or take one step more.
 
     Returns:
       The trained network, and what was recorded, steps along a new first axis: f − y, shape
@@ -63,8 +64,9 @@ def descend(
     def step(params, _):
         lacking, pull = jax.vjp(error, params)
         (gradient,) = pull(lacking)
-        seen = lacking if watch is None else watch(nnx.merge(graph, params, rest))
-        return jax.tree.map(lambda p, g: p - rate * g, params, gradient), seen
+        # Before anything is watched: a network shares its parameters, and may be written to.
+        after = jax.tree.map(lambda p, g: p - rate * g, params, gradient)
+        return after, lacking if watch is None else watch(nnx.merge(graph, params, rest))
 
     params, seen = jax.lax.scan(step, params, None, length=steps)
     return nnx.merge(graph, params, rest), seen

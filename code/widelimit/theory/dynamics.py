@@ -28,6 +28,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -131,7 +132,8 @@ class LinearTraining(NamedTuple):
         """
         if not 0 < rate < math.inf:
             raise ValueError(f"rate={rate}; a learning rate is positive and finite")
-        if not (isinstance(steps, int | np.integer) and steps >= 0):
+        whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+        if not (whole and steps >= 0):
             raise ValueError(f"steps={steps}; give a whole number of at least 0")
         return self._ensemble(_gain_of_descent(self.rates, rate, steps))
 
@@ -177,26 +179,43 @@ def trajectory(
       start: f₀ at all inputs.
       y: targets.
       rate: η > 0, of the summed loss.
-      steps: s ≥ 0, at which times.
+      steps: whole numbers s ≥ 0, at which times.
 
     Returns:
-      The outputs at all inputs.
+      The outputs at all inputs. Above 2/λ_max they grow, and where numbers end are infinite or NaN.
+
+    Raises:
+      ValueError: columns that do not fit the start and the targets; a rate or steps out of range,
+        where these are not traced.
 
     Source: Lee et al. 2019, section 2.2.
     """
+    shapes = columns.shape, start.shape, y.shape
+    if shapes != ((len(start), len(y)), (len(start),), (len(y),)) or len(start) < len(y):
+        raise ValueError(
+            f"columns, start and y have shapes {shapes}; they are [all, P], [all] and [P]"
+        )
+    if not isinstance(rate, jax.core.Tracer) and not 0 < float(rate) < math.inf:
+        raise ValueError(f"rate={rate}; a learning rate is positive and finite")
+    if not isinstance(steps, jax.core.Tracer) and bool(jnp.any(steps < 0)):
+        raise ValueError(f"steps={steps}; give whole numbers of at least 0")
+    rate = jnp.asarray(rate, columns.dtype)
     rates, modes = jnp.linalg.eigh((columns[: len(y)] + columns[: len(y)].T) / 2)
-    gain = _gain_of_descent(rates, rate, steps[:, None])
-    lacking = modes.T @ (start[: len(y)] - y)
-    return start - (gain * lacking) @ (columns @ modes).T
+    lacking, motion = modes.T @ (start[: len(y)] - y), columns @ modes
+    at = lambda step: start - motion @ (_gain_of_descent(rates, rate, step) * lacking)  # noqa: E731
+    return jax.vmap(at)(steps)
 
 
 def _gain_of_descent(rates, rate, steps):
     """(1 − (1 − ηλ)^s)/λ for each λ, without cancellation where ηλ is small."""
     safe = jnp.where(rates > 0, rates, 1)
     slow = rate * safe < 0.5
-    small = -jnp.expm1(steps * jnp.log1p(-rate * jnp.where(slow, safe, 0)))
-    moved = jnp.where(slow, small, 1 - (1 - rate * safe) ** steps)
-    return jnp.where(rates > 0, moved / safe, rate * steps)
+    count = jnp.asarray(steps, rates.dtype)
+    small = -jnp.expm1(count * jnp.log1p(-rate * jnp.where(slow, safe, 0)))
+    # What is raised to the power is negative above 1/λ.
+    kept = 1 - rate * safe
+    large = 1 - jnp.where((kept < 0) & (steps % 2 == 1), -1, 1) * jnp.abs(kept) ** count
+    return jnp.where(rates > 0, jnp.where(slow, small, large) / safe, rate * count)
 
 
 def of(ntk: Gram, nngp: Gram, y: Float[Array, "P ..."]) -> LinearTraining:
