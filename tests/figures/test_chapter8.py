@@ -8,7 +8,7 @@ from shown import assert_drawn, assert_finite, assert_within, names_of
 from widelimit import ledger
 from widelimit.architectures import fully_connected
 from widelimit.figures import critical_rate, lee2019, lee2019_ensemble, lee2019_trajectories
-from widelimit.theory import dynamics, kernels
+from widelimit.theory import catapult, dynamics, kernels
 
 NAMES = names_of("08-linear")
 
@@ -122,38 +122,45 @@ def test_the_linearization_is_its_closed_form_and_the_network_is_near(data):
     assert np.all(gap < np.abs(found["linearized_weights"][-1]))
 
 
-def test_tangents_converge_below_and_diverge_above_two_over_their_first_eigenvalue(data):
+def test_tangents_converge_below_and_diverge_above_two_over_the_first_eigenvalue(data):
     found = data("lee2019-critical")
-    assert_within(found["growth"], np.log(np.abs(1 - 2 * critical_rate.RATES)), allowance=1e-3)
-    allowance = lee2019.EXAMPLES / int(found["width"])
-    assert_within(found["threshold"] / found["limit_critical"], 1.0, allowance=allowance)
+    rates, (largest, smallest) = critical_rate.RATES, found["limit"]
+    # The mean of the networks' own eigenvalue is off by the next order, P/n.
+    allowance = 2 * rates / (2 * rates - 1) * lee2019.EXAMPLES / int(found["width"])
+    assert_within(found["growth"], np.log(2 * rates - 1), allowance=allowance)
     # The lower rate is one at which the paper's sufficient condition says nothing.
-    lower = critical_rate.RATES[0] * found["limit_critical"]
-    assert found["limit_sufficient"] < lower < found["limit_critical"]
+    assert largest / (largest + smallest) < rates[0] < 1
     assert found["linear"][1, -1] > 1e3 * found["network"][1].max()
     assert found["network"][1, -1] < 1e-3
 
 
 def test_the_limits_are_those_of_the_kernel(data):
-    found = data("lee2019-critical")
+    largest, smallest = data("lee2019-critical")["limit"]
     x, _ = lee2019.images(lee2019.EXAMPLES)
     activation, weight_var, bias_var = lee2019.ACTIVATIONS["relu"]
     theta = kernels.ntk(fully_connected(1, activation, weight_var, bias_var), x)
     gram = dynamics.Gram.cut(theta, len(x))
     training = dynamics.of(gram, gram, jnp.zeros(len(x)))
-    np.testing.assert_allclose(found["limit_critical"], training.critical_rate)
+    np.testing.assert_allclose(2 / largest, training.critical_rate)
+    np.testing.assert_allclose(smallest, training.rates[0])
 
 
-def test_kernels_are_mirrored_and_losses_rise_with_the_width(data):
-    found = data("lee2019-catapult")
-    start = critical_rate.SHARPNESS
+def test_kernels_end_where_theory_says_and_losses_rise_with_the_width(data):
+    found = data("lewkowycz2020-catapult")
+    start, width = critical_rate.SHARPNESS, int(found["width"])
     below, just_above = start < 2, np.isclose(start, 2.1)
-    for kind in lee2019.ACTIVATIONS:
+    square = 0.1**2  # of the excess
+    for kind in critical_rate.UNITS:
         after = found[f"{kind}_after"]
-        assert_within(after[:, just_above], 4 - start[just_above], allowance=0.1**2)
-        # Below the critical rate the kernel moves by P/n.
-        allowance = 2 * lee2019.EXAMPLES / int(found["width"])
-        assert_within(after[:, below], start[below], allowance=allowance)
-        assert np.all(after < 2)
+        # Below, the kernel moves by 1/n, with a kink by n^(−1/2), much amplified near 2.
+        assert_within(after[:, below], start[below], allowance=2 / np.sqrt(width))
+        assert np.all(after[:, start > 2] < 2)
+    relu = catapult.relu_units(2.1)
+    assert_within(found["relu_after"][:, just_above], relu, allowance=square)
+    assert_within(found["erf_after"][:, just_above], 1.9, allowance=square)
+    far = np.isclose(start, 2.6)
+    limit = catapult.linear_units(2.6)
+    assert_within(found["linear_after"][:, far], limit, allowance=10 / width)
     slope = ledger.loglog_slope(critical_rate.WIDTHS, found["peak"])
-    assert abs(slope.value - 1) < slope.half_width() + critical_rate.WIDTHS[0] ** -0.5
+    allowance = critical_rate.WIDTHS[0] ** -0.5 / np.log(16)
+    assert abs(slope.value - 1) < slope.half_width() + allowance

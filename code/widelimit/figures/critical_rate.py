@@ -25,8 +25,9 @@ RATES = np.array([0.95, 1.05])
 STEPS, BETWEEN = 150, (70, 100)
 #: ηλ₁ before training of the networks whose loss is followed, and their widths.
 CATAPULT, WIDTHS = 2.6, np.array([128, 512, 2048])
-#: ηΘ̂ before training of networks that learn one example; their activations, with σ_w².
+#: ηΘ̂ before training of networks that learn one example.
 SHARPNESS = np.array([1.6, 1.9, 2.1, 2.3, 2.6, 3.0])
+#: Their activations, with σ_w².
 UNITS = {"linear": 1.0, "erf": 1.5, "relu": 2.0}
 
 
@@ -168,8 +169,10 @@ def draw_catapults(data: dict[str, np.ndarray]) -> Canvas:
     ends = SHARPNESS[[0, -1]]
     axes[1].plot(ends, ends, "--", color=style.RIVAL, label="kernel fixed")
     for row, (name, label) in enumerate({"linear": "linear", **LABELS}.items()):
+        # Squares stand a little to the right, so that neither hides the other.
+        at = SHARPNESS + 0.03 * (name == "erf")
         after = data[f"{name}_after"]
-        draw_points(axes[1], SHARPNESS, after, label, "^os"[row], style.KINDS[row])
+        draw_points(axes[1], at, after, label, "^os"[row], style.KINDS[row])
     axes[1].set(title="one example", xlabel="ηΘ̂ at the start", ylabel="ηΘ̂ at the end")
     for axis in axes:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)

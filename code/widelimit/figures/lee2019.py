@@ -202,7 +202,7 @@ def draw_distances(data: dict[str, np.ndarray]) -> Canvas:
                 draw_points(axis, widths * shift, found, name_of, marker, style.KINDS[row])
         style.width_axis(axis, widths)
         axis.set(title=LABELS[name], xlabel="width n")
-    axes[0].set_ylabel("largest distance, in units of |r|")
+    axes[0].set_ylabel("largest distance / error at the start")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

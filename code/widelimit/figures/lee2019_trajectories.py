@@ -17,8 +17,9 @@ from widelimit.lab import descent, passes, tangent
 from widelimit.lab.linearized import Linearized
 from widelimit.theory import dynamics, kernels
 
-#: ReLU, with σ_w² and σ_b², and the number of hidden layers.
+#: The activation, σ_w² and σ_b².
 RELU, WEIGHT_VAR, BIAS_VAR = ACTIVATIONS["relu"]
+#: Number of hidden layers.
 DEPTH = 5
 #: Rate, in units of 1/λ₁ of the limit, and steps.
 RATE, STEPS = 0.7, 250

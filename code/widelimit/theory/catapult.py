@@ -59,8 +59,8 @@ def relu_units(sharpness: float) -> float:
     Units that the swings of the output switch off stay off, so that less is left to be undone:
     from :math:`2 + \epsilon` it ends at
 
-    .. math:: 2 - e^{-(\pi/2 - \alpha)\tan\alpha}\,\epsilon + O(\epsilon^2),
-        \qquad \sin\alpha = \frac{1}{\sqrt 2\,\pi}
+    .. math:: 2 - e^{-(\pi/2 - \psi)\tan\psi}\,\epsilon + O(\epsilon^2),
+        \qquad \sin\psi = \frac{1}{\sqrt 2\,\pi}
 
     Args:
       sharpness: k before training, at least 2.
@@ -75,5 +75,5 @@ def relu_units(sharpness: float) -> float:
     """
     if not 2 <= sharpness < math.inf:
         raise ValueError(f"sharpness={sharpness}; give one of at least 2, the critical value")
-    alpha = math.asin(1 / (math.sqrt(2) * math.pi))
-    return 2 - math.exp(-(math.pi / 2 - alpha) * math.tan(alpha)) * (sharpness - 2)
+    psi = math.asin(1 / (math.sqrt(2) * math.pi))
+    return 2 - math.exp(-(math.pi / 2 - psi) * math.tan(psi)) * (sharpness - 2)
