@@ -15,7 +15,7 @@ from widelimit import activations
 from widelimit.architectures import fully_connected
 from widelimit.figures import style
 from widelimit.figures.registry import Figure
-from widelimit.figures.replicates import REPLICATES, draw_points, each, in_groups
+from widelimit.figures.replicates import REPLICATES, draw_points, each
 from widelimit.figures.tangent_networks import maker
 from widelimit.lab import data, descent, passes, tangent
 from widelimit.theory import dynamics, kernels
@@ -122,8 +122,7 @@ def distances(key: jax.Array, scale: str) -> dict[str, np.ndarray]:
             trained = passes.measured(make, measure, keys, together=4)
             columns.append(_sizes(trained, np.asarray(theta), targets))
         for what in columns[0]:
-            groups = [in_groups(column[what].reshape(-1, 1, 1)) for column in columns]
-            means = [group.reshape(REPLICATES, -1).mean(axis=1) for group in groups]
+            means = [column[what].reshape(REPLICATES, -1).mean(axis=1) for column in columns]
             found[f"{name}_{what}"] = np.stack(means, axis=1)
     return found
 
